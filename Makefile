@@ -1,0 +1,68 @@
+# Casehand: `make demo` shows it at work, `make test` runs its tests. Nothing is left outside .venv/ and .casehand/.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Looked for only when a target needs it.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+INSTALL := -m pip install --quiet --disable-pip-version-check
+CACHE := .casehand/cache
+
+export PYTHONDONTWRITEBYTECODE := 1
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+
+# An environment that was moved, or whose Python has gone, is made anew.
+ifneq ($(wildcard .venv/installed),)
+$(shell [ "$$(cat .venv/installed)" = "$$(pwd -P)" ] && .venv/bin/python -c '' 2>/dev/null || rm -f .venv/installed)
+endif
+
+.PHONY: help
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: .venv/checked ## show Casehand at work: a practice system, a sample batch, two workers
+	@.venv/bin/casehand demo $(ARGS)
+
+.PHONY: test
+test: .venv/checked ## run all tests; ARGS are pytest's, as in: make test ARGS='tests/queue -k lease'
+	@kept="$$(mktemp -d)"; trap 'rm -rf "$$kept"' EXIT; trap 'exit 130' INT TERM; \
+	.venv/bin/pytest -o cache_dir=$(CACHE)/pytest --basetemp "$$kept/tests" $(ARGS)
+
+.PHONY: check
+check: .venv/installed ## look for faults without running anything: ruff and mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+.PHONY: constraints
+constraints: python ## write constraints.txt anew with the newest versions that fit
+	@rm -rf $(CACHE)/constraints
+	@$(PYTHON) -m venv $(CACHE)/constraints
+	@# redis needs async-timeout before Python 3.11.3, and setuptools builds us.
+	@$(CACHE)/constraints/bin/python $(INSTALL) --upgrade setuptools async-timeout -e '.[dev]'
+	@$(CACHE)/constraints/bin/python -m pip freeze --all --exclude-editable | grep -v '^pip==' > constraints.txt
+	@rm -rf $(CACHE)/constraints src/casehand.egg-info
+
+.PHONY: python
+python:
+	@[ -n "$(PYTHON)" ] || { echo "Casehand needs Python 3.11 or newer: install it, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python lacks its venv module: run 'sudo apt-get install python3-venv', then make again" >&2; exit 1; }
+
+# The environment, made anew when what it is made from has changed. Pip of whatever age builds with the same setuptools.
+.venv/installed: pyproject.toml constraints.txt | python
+	@echo "Installing into .venv (about a minute)"
+	@$(PYTHON) -m venv --clear .venv
+	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt .venv/bin/python $(INSTALL) -e '.[dev]'
+	@rm -rf src/casehand.egg-info
+	@pwd -P > $@
+
+# What the machine lacks besides, the browser above all.
+.venv/checked: .venv/installed
+	@.venv/bin/casehand doctor --mend
+	@touch $@

@@ -1,0 +1,193 @@
+"""Hands in Practice Benefits, the benefits system that comes with Casehand to practise on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urljoin
+
+from casehand import Bot, BusinessException, SessionExpired, SignInRefused, SystemException
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Frame, Locator, Page
+
+TROUBLES = {
+    "Your session has ended": SessionExpired("the session had ended"),
+    "Someone else has edited this claim": SystemException("someone else has edited this claim"),
+    "Server Error": SystemException("the system answered with an error page"),
+    "Planned maintenance": SystemException("the system is not available"),
+}
+
+
+class BenefitsBot(Bot):
+    """Hands in the benefits system."""
+
+    name = "benefits"
+    sessions = 3
+    # Practice Benefits makes a change within a second or not at all; a real system may need the full minute.
+    settles = timedelta(seconds=5)
+
+    def sign_in(self) -> None:
+        """Sign in; raises SignInRefused when the page says that the account was refused or locked."""
+        self.page.goto(self.url)
+        if self.is_signed_in():
+            return
+        _raise_trouble(self.page.locator("body").inner_text())
+        _box_beside(self.page, "User name").fill(self.account.username)
+        # A password box has no role to find it by, and this one no label.
+        self.page.locator("input[type=password]").fill(self.account.password.get_secret_value())
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name="Sign in").click()
+        refusal = self.page.get_by_text(re.compile(r"not recognised|account is locked"))
+        if refusal.is_visible():
+            raise SignInRefused(refusal.inner_text())
+
+    def is_signed_in(self) -> bool:
+        """Whether the page's banner names somebody."""
+        return self.page.get_by_text("Signed in as").is_visible()
+
+    def open_claim(self, reference: str) -> ClaimScreen:
+        """The one claim with this reference.
+
+        Raises BusinessException when there is none, or more than one.
+        """
+        found = SearchScreen(self).find(reference)
+        if not found:
+            raise BusinessException("no claim has this reference")
+        if len(found) > 1:
+            raise BusinessException(f"{len(found)} claims have this reference")
+        return ClaimScreen(self, reference, found[0])
+
+
+class Rent(NamedTuple):
+    """A rent as the claim shows it, in pounds a week."""
+
+    weekly_rent: Decimal
+    from_date: date
+
+
+class Screen:
+    """What the screens share: they come in a frame, a piece at a time, and say in words what went wrong."""
+
+    def __init__(self, bot: BenefitsBot) -> None:
+        frame = bot.page.frame(name="work")
+        if frame is None:
+            raise SystemException("the working screen is missing")
+        self.bot = bot
+        self.frame: Frame = frame
+
+    def _reach(self, screen: str, action: Callable[[], object]) -> None:
+        """Do what leads to another screen, and wait until the whole of it is there.
+
+        Raises SystemException or SessionExpired when it is not the one whose code or heading is `screen`.
+        """
+        # The heading comes before the rest, so seeing it proves nothing; and a dropped connection shows
+        # here at once, where waiting for a text would take the whole of the bot's patience.
+        with self.frame.expect_navigation():
+            action()
+        self.bot.check()
+        text = self.frame.locator("body").inner_text()
+        _raise_trouble(text)
+        if screen not in text:
+            raise SystemException(f"the system shows another screen than {screen}")
+
+
+class SearchScreen(Screen):
+    """Where claims are found by a part of their reference."""
+
+    def find(self, reference: str) -> list[str]:
+        """The addresses of all claims with exactly this reference, from every page of the results."""
+        _box_beside(self.frame, "Reference or name").fill(reference)
+        self._reach("Screen BN120", self.frame.get_by_role("button", name="Find").click)
+        found = self._exact(reference)
+        onward = self.frame.get_by_role("link", name="Next")
+        while onward.is_visible():
+            self._reach("Screen BN120", onward.click)
+            found += self._exact(reference)
+        return found
+
+    def _exact(self, reference: str) -> list[str]:
+        # HB000125 also finds HB0001254, hence `exact`.
+        links = self.frame.get_by_role("link", name=reference, exact=True).all()
+        return [urljoin(self.frame.url, link.get_attribute("href")) for link in links]
+
+
+class ClaimScreen(Screen):
+    """One claim, as it was when it was last read."""
+
+    status: str
+    weekly_award: Decimal  #: in pounds
+    rents: list[Rent]  #: the latest first
+
+    def __init__(self, bot: BenefitsBot, reference: str, address: str) -> None:
+        super().__init__(bot)
+        self.reference = reference
+        self._address = address
+        self._read_afresh()
+
+    def has_rent(self, weekly_rent: Decimal, from_date: date) -> bool:
+        """Whether the claim has this rent, read afresh from the system."""
+        self._read_afresh()
+        return (weekly_rent, from_date) in self.rents
+
+    def add_rent(self, weekly_rent: Decimal, from_date: date) -> None:
+        """Put a new rent on the claim.
+
+        Raises BusinessException with the system's own words when it does not accept the rent.
+        """
+        heading = f"New rent on claim {self.reference}\n"
+        self._reach(heading, self.frame.get_by_role("link", name="New rent").click)
+        _box_beside(self.frame, "Weekly rent").fill(f"{weekly_rent:.2f}")
+        # Day first: the system takes whatever it is given for a date, and changes what is none.
+        _box_beside(self.frame, "Rent from").fill(f"{from_date:%d/%m/%Y}")
+        with self.bot.confirming(f"Save the new rent on claim {self.reference}?"):
+            self._reach("Screen BN2", self.frame.get_by_role("button", name="Save").click)
+        # What the system says of a rent it does not accept may be anything: only its style tells it.
+        refusal = self.frame.locator("p.err")
+        if refusal.is_visible():
+            raise BusinessException(refusal.inner_text())
+
+    def notes(self) -> list[str]:
+        """The claim's notes, oldest first, out of the window that they open in."""
+        with self.bot.page.expect_popup() as opening:
+            self.frame.get_by_role("link", name="Notes").click()
+        window = opening.value
+        notes = window.get_by_role("table").first.get_by_role("row").all_inner_texts()
+        window.close()
+        return [note for note in notes if note != "There are no notes."]
+
+    def letter(self) -> bytes:
+        """The claim's decision letter, a PDF."""
+        return self.bot.download(self.frame.get_by_role("link", name="Letter").click)
+
+    def _read_afresh(self) -> None:
+        self._reach(f"Claim {self.reference}\n", lambda: self.frame.goto(self._address))
+        # The tables have neither headings nor names: a value stands in the cell after its label.
+        rows = [row.split("\t") for row in self.frame.get_by_role("row").all_inner_texts()]
+        labelled = {label: value for row in rows for label, value in zip(row[::2], row[1::2], strict=False)}
+        self.status = labelled["Status"]
+        self.weekly_award = _pounds(labelled["Weekly award"])
+        rents = rows[rows.index(["Rent from", "Weekly rent"]) + 1 :]
+        self.rents = [Rent(_pounds(amount), _day(start)) for start, amount in rents]
+
+
+def _raise_trouble(text: str) -> None:
+    for words, trouble in TROUBLES.items():
+        if words in text:
+            raise type(trouble)(*trouble.args)
+
+
+def _box_beside(where: Page | Frame, label: str) -> Locator:
+    # The forms have no labels that belong to a box: what it is for stands in the cell to its left.
+    return where.get_by_role("row", name=label).get_by_role("textbox")
+
+
+def _pounds(text: str) -> Decimal:
+    return Decimal(text.replace("£", "").replace(",", ""))
+
+
+def _day(text: str) -> date:
+    return datetime.strptime(text, "%d/%m/%Y").date()  # noqa: DTZ007  a date has no zone

@@ -1,0 +1,128 @@
+"""A bot: hands in one legacy system. An author writes a subclass with its sign-in and its screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from casehand.exceptions import OutsideAddress, SystemException
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Dialog, Frame, Page, ViewportSize
+
+BLANK = ("about", "blob", "data", "chrome-error")
+"""Schemes of pages that come from no address."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a bot signs in as."""
+
+    username: str
+    password: SecretStr
+
+
+class Bot:
+    """Hands in one legacy system.
+
+    A subclass gives `name`, `sign_in` and `is_signed_in`, and the system's screens as methods. Each case
+    gets a bot whose `page` is fresh, at `url`, and signed in.
+    """
+
+    name: ClassVar[str]
+    sessions: ClassVar[int] = 1  #: how many sessions the system lets this bot hold at once, everywhere
+    hours: ClassVar[str | None] = None  #: when it is open, such as "Mon-Sat 07:00-19:00"
+    settles: ClassVar[timedelta] = timedelta(seconds=60)
+    """How long after a request the system may still be making the change: a no that is read earlier proves nothing."""
+    also: ClassVar[tuple[str, ...]] = ()  #: further addresses it needs, such as "https://login.example"
+    viewport: ClassVar[ViewportSize] = {"width": 1024, "height": 700}
+    patience: ClassVar[timedelta] = timedelta(seconds=10)  #: how long an action waits for the page
+
+    def __init__(self, page: Page, url: str, account: Account) -> None:
+        self.page = page
+        self.url = url
+        self.account = account
+        self._awaited: str | None = None
+        self._trouble: SystemException | None = None
+        self.watch(page)
+
+    def sign_in(self) -> None:
+        """Sign in from `url`. Raise SignInRefused when the system refuses the account."""
+        raise NotImplementedError
+
+    def is_signed_in(self) -> bool:
+        """Whether the page, just opened at `url`, belongs to a session that is signed in."""
+        raise NotImplementedError
+
+    @contextmanager
+    def confirming(self, text: str) -> Iterator[None]:
+        """Accept the one dialog that the block raises, if it holds this text.
+
+        Raises SystemException when no such dialog came, or another did.
+        """
+        self._awaited = text
+        try:
+            yield
+        finally:
+            missing, self._awaited = self._awaited, None
+        self.check()
+        if missing is not None:
+            raise SystemException("the page did not ask for the confirmation that was expected")
+
+    def download(self, action: Callable[[], object]) -> bytes:
+        """The file that the action makes the page send."""
+        with self.page.expect_download() as arriving:
+            action()
+        path = arriving.value.path()
+        content = Path(path).read_bytes()
+        arriving.value.delete()
+        return content
+
+    def check(self) -> None:
+        """Raise what went wrong since the last check: a dialog nobody expected, or a page outside the bot's addresses."""
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
+        if self.page.url and not self._is_own(self.page.url):
+            raise OutsideAddress("the page is outside the bot's own addresses")
+
+    def watch(self, page: Page) -> None:
+        """Look after a page of this bot: its dialogs and where it goes."""
+        page.set_default_timeout(self.patience.total_seconds() * 1000)
+        page.on("dialog", self._meet)
+        page.on("framenavigated", self._follow)
+
+    @classmethod
+    def origins(cls, url: str) -> list[str]:
+        """The origins this bot may open, its own first."""
+        return [origin(address) for address in (url, *cls.also)]
+
+    def _meet(self, dialog: Dialog) -> None:
+        # Nothing may be raised from here: Playwright would raise it at whatever call comes next.
+        if self._awaited is not None and self._awaited in dialog.message:
+            self._awaited = None
+            dialog.accept()
+            return
+        self._trouble = SystemException(f"a dialog nobody expected came up ({dialog.type})")
+        dialog.dismiss()
+
+    def _follow(self, frame: Frame) -> None:
+        if not self._is_own(frame.url):
+            self._trouble = OutsideAddress("a page led outside the bot's own addresses")
+
+    def _is_own(self, url: str) -> bool:
+        return urlsplit(url).scheme in BLANK or origin(url) in self.origins(self.url)
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an address, the port always given."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}:{port}"

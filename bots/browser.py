@@ -1,0 +1,72 @@
+"""The warm browser: one Playwright driver and one Chromium for as long as a horse lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Playwright, ViewportSize
+
+NO_LATE_REQUESTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""A browser in a council's network has no business with its maker's servers."""
+
+
+class WarmBrowser:
+    """Starts at the first need; the horse is thrown away with it when there is any doubt about it."""
+
+    def __init__(self, binary: Path, arguments: Sequence[str], origins: Sequence[str]) -> None:
+        self._binary = binary
+        self._arguments = [*arguments, *NO_LATE_REQUESTS, f"--host-resolver-rules={resolver_rules(origins)}"]
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+
+    def new_context(self, viewport: ViewportSize) -> BrowserContext:
+        """A context of its own, as a clerk in London would have it."""
+        return self._started().new_context(
+            viewport=viewport,
+            locale="en-GB",
+            timezone_id="Europe/London",
+            service_workers="block",
+            # Chromium sends a POST again by itself when a reused connection is dropped before the
+            # answer; a connection that is never reused cannot do that.
+            extra_http_headers={"Connection": "close"},
+        )
+
+    def close(self) -> None:
+        """Close it in good order; for a horse, its death does as much."""
+        if self._browser is not None:
+            self._browser.close()
+        if self._playwright is not None:
+            self._playwright.stop()
+
+    def _started(self) -> Browser:
+        if self._browser is None:
+            from playwright.sync_api import sync_playwright
+
+            self._playwright = sync_playwright().start()
+            self._browser = self._playwright.chromium.launch(
+                executable_path=self._binary,
+                args=self._arguments,
+                # The signals of a service manager or a Ctrl+C are the worker's to answer.
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+            )
+        return self._browser
+
+
+def resolver_rules(origins: Sequence[str]) -> str:
+    """Chromium's rules that let it find these origins, host and port, and nothing else.
+
+    Playwright's request interception is no such wall: redirects and WebSockets pass it.
+    """
+    places = dict.fromkeys(urlsplit(origin).netloc for origin in origins)
+    return " , ".join([*(f"MAP {place} {place}" for place in places), "MAP * ~NOTFOUND"])

@@ -1,0 +1,52 @@
+"""The command line: one vocabulary, one line for an error, exit codes that say what is needed."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from casehand.console import batches, escalations, machine, pausing, reading, samples, working
+from casehand.exceptions import CasehandError
+
+app = typer.Typer(
+    name="casehand",
+    help="Works through a council's back-office cases in its legacy web systems.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for part in (batches, working, reading, escalations, pausing, samples, machine):
+    part.add_to(app)
+
+
+@app.callback()
+def casehand(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    """Works through a council's back-office cases in its legacy web systems."""
+    if show_version:
+        typer.echo(f"casehand {version('casehand')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command that was typed; 0 for success, 1 failure, 2 wrong usage, 3 something needs a person."""
+    try:
+        app()
+    except CasehandError as error:
+        sys.stderr.write(f"casehand: {error}\n")
+        raise SystemExit(1) from None
+    except DBAPIError as error:
+        first = str(error.orig).strip().splitlines()[0]
+        sys.stderr.write(f"casehand: the ledger does not answer ({first}): try again shortly\n")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Lists and stories as a person or a program reads them."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+NEEDS_A_PERSON = 3
+"""The exit code of what worked, but left something that needs a person."""
+
+
+def screen() -> Console:
+    """The terminal, or what stands in its place."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str) -> None:
+    """One line to standard output."""
+    screen().print(escape(text), soft_wrap=True)
+
+
+def show_json(value: object) -> None:
+    """JSON to standard output, for programs."""
+    sys.stdout.write(json.dumps(as_plain(value), indent=2, default=str) + "\n")
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table with its title; cells are text as it is."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(shown(cell)) for cell in row))
+    console = screen()
+    if not sys.stdout.isatty():
+        console.width = max(console.width, 160)
+    console.print(table, soft_wrap=False)
+
+
+def shown(value: object) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%d %b %Y %H:%M:%S")
+    return "".join(one if one.isprintable() else "�" for one in str(value))
+
+
+def as_plain(value: Any) -> Any:
+    """A value made of what JSON knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(inner) for inner in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value

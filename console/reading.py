@@ -1,0 +1,140 @@
+"""`casehand status`, `cases` and `case`: how things stand, and one case's whole story."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casehand.bots.evidence import read_evidence
+from casehand.console.completion import complete_workflow
+from casehand.console.listing import say, show_json, show_table, shown
+from casehand.console.office import Office
+from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_cases, tell
+from casehand.queue.pauses import all_pauses
+from casehand.queue.state import State
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+LIST_LIMIT = 1000
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(status)
+    app.command()(cases)
+    app.command()(case)
+
+
+def status(
+    batch: Annotated[str | None, typer.Option(help="Only this batch.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option(help="Only this workflow.", autocompletion=complete_workflow)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show how many cases are in each state, and what is paused."""
+    office = Office()
+    now = counts(office.ledger, batch, workflow)
+    if json:
+        show_json(now)
+        return
+    rows = [
+        (row["batch"], row["workflow"], *(row[state] for state in State))
+        for row in counts_by_batch(office.ledger)
+        if batch in (None, row["batch"]) and workflow in (None, row["workflow"])
+    ]
+    rows.append(("all", "", *(now[state] for state in State)))
+    show_table("Cases", ("Batch", "Workflow", *(str(state) for state in State)), rows)
+    paused = [(one.kind, one.name, one.reason, one.paused_at) for one in all_pauses(office.ledger)]
+    if paused:
+        show_table("Paused", ("What", "Name", "Reason", "Since"), paused)
+        say("`casehand resume` lets it go on.")
+    if now["escalated"]:
+        say(f"{now['escalated']} cases wait for a person: `casehand escalations` shows them.")
+
+
+def cases(
+    batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option(help="Only of this workflow.", autocompletion=complete_workflow)
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="Only with this reference.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    json: Json = False,
+) -> None:
+    """List cases, in the order they came in."""
+    office = Office()
+    most = limit if json else limit or LIST_LIMIT
+    found = find_cases(office.ledger, batch, state, workflow, reference, most)
+    if json:
+        show_json(found)
+        return
+    rows = [(one.reference, one.workflow, one.state, one.attempts, one.commits, one.reason) for one in found]
+    show_table("Cases", ("Reference", "Workflow", "State", "Attempts", "Changes", "Reason"), rows)
+    if len(found) == most:
+        say(f"These are the first {most}: --limit or a filter shows others.")
+
+
+def case(
+    which: Annotated[str, typer.Argument(help="The reference, or the case's id.", metavar="REFERENCE")],
+    evidence: Annotated[
+        Path | None, typer.Option(help="Write its screenshots and traces, decrypted, to this folder.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Tell one case's whole story."""
+    office = Office()
+    story = tell(office.ledger, which)
+    written = [] if evidence is None else _write_evidence(office, story, evidence)
+    if json:
+        show_json(story)
+        return
+    _tell(story)
+    for path in written:
+        say(f"written: {path}")
+
+
+def _tell(story: CaseStory) -> None:
+    line = story.line
+    say(f"{line.reference}  {line.workflow}  {line.state}")
+    if line.reason:
+        say(f"Why: {line.reason}")
+    say(f"Handed in {shown(story.handed_in_at)}, batch {line.batch}, id {line.id}")
+    show_table("What came in", ("Field", "Value"), list(story.data.items()))
+    if story.result:
+        show_table("Result", ("Field", "Value"), list(story.result.items()))
+    for attempt in story.attempts:
+        steps = [
+            (one["at"], one["name"], one.get("seconds"), one.get("end"), one.get("evidence"))
+            for one in attempt.steps
+        ]
+        title = f"Attempt {attempt.number} by {attempt.worker}: {attempt.end or 'in work'}"
+        if attempt.reason:
+            title += f" ({attempt.reason})"
+        show_table(title, ("At", "Step", "Seconds", "Ended by", "Evidence"), steps)
+    if story.commits:
+        rows = [(one.name, one.attempt, one.state, one.intended_at, one.resolved_by) for one in story.commits]
+        show_table("Changes", ("Change", "Attempt", "State", "Begun", "Resolved by"), rows)
+    if story.escalations:
+        asked = [
+            (one.kind, one.reason, one.opened_at, one.page, one.settlement, one.settled_by)
+            for one in story.escalations
+        ]
+        columns = ("Kind", "Reason", "Since", "Page", "Settled", "By")
+        show_table("In front of a person", columns, asked)
+    moves = [
+        (entry["at"], entry["actor"], entry["action"], entry["before"], entry["after"])
+        for entry in story.audit
+    ]
+    show_table("Audit", ("At", "Who", "Did", "From", "To"), moves)
+
+
+def _write_evidence(office: Office, story: CaseStory, folder: Path) -> list[Path]:
+    key = office.ledger.key_of(story.line.id)
+    written = []
+    for source in sorted((office.settings.evidence / story.line.id).glob("*/*")):
+        target = folder / f"{story.line.reference}-attempt-{source.parent.name}-{source.name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(read_evidence(source, key.open))
+        written.append(target)
+    return written

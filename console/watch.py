@@ -1,0 +1,54 @@
+"""Watching cases being worked: a progress bar on a terminal, plain lines elsewhere."""
+
+from types import TracebackType
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from casehand.console.listing import say, screen
+from casehand.queue.backlog import unfinished
+from casehand.queue.cases import counts
+from casehand.queue.ledger import Ledger
+
+PLAIN_STEP = 10
+"""Per cent between two plain lines."""
+
+
+class Watch:
+    """Shows how far the cases of one batch, or all, have come."""
+
+    def __init__(self, ledger: Ledger, batch: str | None = None) -> None:
+        self._ledger = ledger
+        self._batch = batch
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=screen(),
+        )
+        self._task: TaskID | None = None
+        self._said = -1
+
+    def __enter__(self) -> "Watch":
+        if screen().is_terminal:
+            self._bar.start()
+            self._task = self._bar.add_task("Working")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def is_over(self) -> bool:
+        """Show where things stand; whether there is nothing left that could be worked now."""
+        now = counts(self._ledger, self._batch)
+        total = sum(now.values())
+        ended = total - now["queued"] - now["working"]
+        text = f"{now['done']} done, {now['escalated']} for a person, {now['working']} being worked"
+        if self._task is not None:
+            self._bar.update(self._task, total=total, completed=ended, description=text)
+        elif total and (step := ended * 100 // total // PLAIN_STEP) > self._said:
+            self._said = step
+            say(f"{ended} of {total}: {text}")
+        return unfinished(self._ledger) == 0

@@ -1,0 +1,83 @@
+"""`casehand work`, `up` and `reconcile`: the working of cases."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from casehand.console.crew import Crew
+from casehand.console.listing import NEEDS_A_PERSON, say, show_json
+from casehand.console.office import Office
+from casehand.console.watch import Watch
+from casehand.queue.cases import counts
+from casehand.queue.pauses import all_pauses
+from casehand.queue.reconciler import Reconciler
+from casehand.queue.valkey import EmbeddedValkey, check_redis
+from casehand.workflows.skip import check_skipping_works
+
+Workers = Annotated[int, typer.Option(help="How many workers.", min=1, max=64)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(work)
+    app.command()(up)
+    app.command()(reconcile)
+
+
+def work(
+    workers: Workers = 2,
+    burst: Annotated[bool, typer.Option(help="Stop when nothing is left to be worked.")] = False,
+) -> None:
+    """Start workers, and keep them until told to stop: once to finish the cases in hand, twice to stop now."""
+    office = Office()
+    _run(office, workers, burst)
+    left = counts(office.ledger)["escalated"]
+    if burst and (left or all_pauses(office.ledger)):
+        say(f"{left} cases wait for a person: `casehand escalations` shows them.")
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+def up(workers: Workers = 2) -> None:
+    """Run everything on this machine, until stopped: the queue and the workers."""
+    office = Office()
+    say(f"Working cases of {office.settings.home.absolute()} with {workers} workers; Ctrl+C stops.")
+    say("Hand in a batch from another terminal: casehand enqueue WORKFLOW FILE")
+    _run(office, workers, burst=False)
+
+
+def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Put right what Redis and the ledger disagree about, and say what that was."""
+    office = Office()
+    with office.redis() as redis:
+        name = f"reconcile.{os.getpid()}"
+        done = Reconciler(office.ledger, redis, name, office.settings.backoff).reconcile()
+    if json:
+        show_json(done)
+    else:
+        say(f"{done.taken_back} cases taken back from lost workers, {done.handed_over} handed to the queue.")
+
+
+def _run(office: Office, workers: int, burst: bool) -> None:
+    check_skipping_works()
+    office.settings.vault()
+    for workflow in office.workflows:
+        office.workflow(workflow)
+    if office.settings.redis_url:
+        check_redis(office.settings.redis_url)
+        _run_crew(office, workers, burst)
+        return
+    with EmbeddedValkey(office.settings.home):
+        _run_crew(office, workers, burst)
+
+
+def _run_crew(office: Office, workers: int, burst: bool) -> None:
+    watched = burst and sys.stdout.isatty()
+    with Crew(workers, _logs(office) if watched else None) as crew, Watch(office.ledger) as watch:
+        crew.work_until(watch.is_over if burst else lambda: False)
+
+
+def _logs(office: Office) -> Path:
+    return office.settings.home.absolute() / "logs"

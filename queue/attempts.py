@@ -1,0 +1,292 @@
+"""Attempts: how a case comes into one worker's hands, stays there while the lease is renewed, and leaves them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from casehand.queue import commits, schema
+from casehand.queue.backoff import Backoff
+from casehand.queue.commits import Intent
+from casehand.queue.ledger import Ledger
+from casehand.queue.move import move
+from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
+from casehand.queue.pauses import held
+from casehand.queue.state import State
+from casehand.queue.vault import Key
+
+LEASE = timedelta(seconds=20)
+"""How long a case stays with a worker that is not heard of. Recovery after a killed worker takes this long."""
+
+MOST_CRASHES = 3
+"""A case that kills its horse this often is not given to another."""
+
+Cases = schema.cases.c
+Attempts = schema.attempts.c
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An attempt in hand, with all it needs to know of its case."""
+
+    case: str
+    number: int
+    worker: str
+    reference: str
+    workflow: str
+    data: str  #: JSON
+    key: Key
+    after_failure: bool
+    answers: Mapping[str, str]  #: JSON, by the question's fingerprint
+    unresolved: tuple[Intent, ...]
+
+
+def begin(ledger: Ledger, case: str, number: int, worker: str, lease: timedelta = LEASE) -> Begun | None:
+    """Take a case in hand as its attempt `number`.
+
+    Returns None when it is not to be had: worked by another, not yet due, paused, or that attempt is past.
+    """
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        before = connection.execute(
+            select(Cases.failures, Cases.crashes).where(Cases.id == case).with_for_update()
+        ).first()
+        taken = before is not None and move(
+            connection,
+            case,
+            State.QUEUED,
+            State.WORKING,
+            at=now,
+            actor=worker,
+            action="begun",
+            attempt=number - 1,
+            only_if=(Cases.not_before <= now) & ~held(),
+            attempts=number,
+            worker=worker,
+            lease_until=now + lease,
+        )
+        if before is None or not taken:
+            return None
+        after_failure = before.failures + before.crashes > 0
+        connection.execute(
+            insert(schema.attempts).values(
+                case=case, number=number, worker=worker, begun_at=now, traced=after_failure
+            )
+        )
+        return _begun(ledger, connection, case, number, worker, after_failure)
+
+
+def renew(ledger: Ledger, case: str, number: int, lease: timedelta = LEASE) -> bool:
+    """Hold the case for longer; False when it is no longer this attempt's."""
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        kept = connection.execute(
+            update(schema.cases)
+            .where(
+                Cases.id == case,
+                Cases.state == State.WORKING,
+                Cases.attempts == number,
+                Cases.lease_until > now,
+            )
+            .values(lease_until=now + lease)
+        )
+        return kept.rowcount == 1
+
+
+def end(
+    ledger: Ledger, begun: Begun, outcome: Outcome, steps: str, backoff: Backoff, chance: float
+) -> State | None:
+    """Write how an attempt ended, with its steps (JSON); returns the case's new state.
+
+    Returns None when the attempt no longer held the case: then nothing is written.
+    """
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        commits.bodies_ended(connection, begun.case, now)
+        row = _row(connection, begun.case)
+        ending = _Ending(connection, now, row, begun.number, begun.worker, begun.key)
+        state = _write(ending, outcome, backoff, chance)
+        if state is None:
+            connection.rollback()
+            return None
+        connection.execute(
+            update(schema.attempts)
+            .where(Attempts.case == begun.case, Attempts.number == begun.number)
+            .values(
+                ended_at=now,
+                end=type(outcome).__name__.lower(),
+                sealed_reason=_sealed(begun.key, getattr(outcome, "reason", None)),
+                sealed_steps=begun.key.seal_text(steps),
+            )
+        )
+        return state
+
+
+def abandon(
+    ledger: Ledger, case: str, number: int, why: str, by: str, backoff: Backoff, chance: float
+) -> State | None:
+    """Take back a case whose horse is known to be dead; returns its new state, None if it was not held so."""
+    with ledger.writing() as connection:
+        row = _row(connection, case)
+        if row is None or row.state != State.WORKING or row.attempts != number:
+            return None
+        return _take_back(ledger, connection, row, why, by, backoff, chance)
+
+
+def take_back_expired(ledger: Ledger, by: str, backoff: Backoff, chance: float) -> list[str]:
+    """Take back every case whose lease has run out: by then its horse has been killed by its own timer."""
+    with ledger.writing() as connection:
+        expired = connection.execute(
+            select(schema.cases)
+            .where(Cases.state == State.WORKING, Cases.lease_until < ledger.clock())
+            .with_for_update(skip_locked=True)
+        ).all()
+        why = "the worker was lost"
+        return [row.id for row in expired if _take_back(ledger, connection, row, why, by, backoff, chance)]
+
+
+def _row(connection: Connection, case: str) -> Row[Any]:
+    return connection.execute(select(schema.cases).where(Cases.id == case).with_for_update()).one()
+
+
+def _begun(
+    ledger: Ledger, connection: Connection, case: str, number: int, worker: str, after_failure: bool
+) -> Begun:
+    row = _row(connection, case)
+    key = ledger.vault.open_key(case, row.key)
+    answered = connection.execute(select(schema.answers).where(schema.answers.c.case == case))
+    return Begun(
+        case=case,
+        number=number,
+        worker=worker,
+        reference=row.reference,
+        workflow=row.workflow,
+        data=key.open_text(row.sealed_data),
+        key=key,
+        after_failure=after_failure,
+        answers={answer.question: key.open_text(answer.sealed_answer) for answer in answered},
+        unresolved=tuple(commits.unresolved(connection, case)),
+    )
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """What the ways of ending an attempt have in common."""
+
+    connection: Connection
+    now: datetime
+    row: Row[Any]
+    number: int
+    actor: str
+    key: Key
+
+    def move(self, after: State, action: str, **columns: Any) -> State | None:
+        moved = move(
+            self.connection,
+            self.row.id,
+            State.WORKING,
+            after,
+            at=self.now,
+            actor=self.actor,
+            action=action,
+            attempt=self.number,
+            worker=None,
+            lease_until=None,
+            **columns,
+        )
+        return after if moved else None
+
+    def again(self, action: str, reason: str, not_before: datetime, **columns: Any) -> State | None:
+        """Back to the queue, and not before every change that may be on its way has settled."""
+        settled = [
+            intent.counts_from
+            for intent in commits.unresolved(self.connection, self.row.id)
+            if intent.counts_from is not None
+        ]
+        return self.move(
+            State.QUEUED,
+            action,
+            not_before=max([not_before, *settled]),
+            sealed_reason=_sealed(self.key, reason),
+            **columns,
+        )
+
+    def escalate(
+        self, kind: EscalationKind, reason: str, question: str | None, scene: Scene, **columns: Any
+    ) -> State | None:
+        state = self.move(State.ESCALATED, "escalated", sealed_reason=_sealed(self.key, reason), **columns)
+        if state is not None:
+            self.connection.execute(
+                insert(schema.escalations).values(
+                    case=self.row.id,
+                    attempt=self.number,
+                    kind=kind,
+                    opened_at=self.now,
+                    sealed_reason=self.key.seal_text(reason),
+                    sealed_question=_sealed(self.key, question),
+                    sealed_page=_sealed(self.key, scene.page),
+                    screenshot=scene.screenshot,
+                )
+            )
+        return state
+
+    def is_in_doubt(self) -> bool:
+        return bool(commits.unresolved(self.connection, self.row.id))
+
+
+def _write(ending: _Ending, outcome: Outcome, backoff: Backoff, chance: float) -> State | None:
+    match outcome:
+        case Done(result):
+            return ending.move(
+                State.DONE, "done", sealed_result=_sealed(ending.key, result), sealed_reason=None
+            )
+        case Waiting(reason, until):
+            return ending.again("waits", reason, until or ending.now)
+        case Escalated(kind, reason, question, scene):
+            return ending.escalate(kind, reason, question, scene)
+        case Failed(reason, scene):
+            return _fail(ending, reason, scene, backoff, chance)
+
+
+def _fail(ending: _Ending, reason: str, scene: Scene, backoff: Backoff, chance: float) -> State | None:
+    failures = ending.row.failures + 1
+    # A change of which nothing is known yet is worth one more look before a person is asked to look.
+    spent = failures - 1 if ending.is_in_doubt() else failures
+    if not backoff.is_spent(spent):
+        not_before = ending.now + backoff.delay(failures, chance)
+        return ending.again("failed", reason, not_before, failures=failures)
+    kind = EscalationKind.IN_DOUBT if ending.is_in_doubt() else EscalationKind.FAILURE
+    return ending.escalate(kind, reason, None, scene, failures=failures)
+
+
+def _take_back(
+    ledger: Ledger,
+    connection: Connection,
+    row: Row[Any],
+    why: str,
+    by: str,
+    backoff: Backoff,
+    chance: float,
+) -> State | None:
+    now = ledger.clock()
+    commits.bodies_ended(connection, row.id, now)
+    key = ledger.vault.open_key(row.id, row.key)
+    ending = _Ending(connection, now, row, row.attempts, by, key)
+    connection.execute(
+        update(schema.attempts)
+        .where(Attempts.case == row.id, Attempts.number == row.attempts)
+        .values(ended_at=now, end="lost", sealed_reason=key.seal_text(why))
+    )
+    crashes = row.crashes + 1
+    if crashes < MOST_CRASHES:
+        not_before = now + backoff.delay(crashes, chance)
+        return ending.again("lost", why, not_before, crashes=crashes)
+    kind = EscalationKind.IN_DOUBT if ending.is_in_doubt() else EscalationKind.FAILURE
+    reason = f"{why}, {crashes} times with this case"
+    return ending.escalate(kind, reason, None, Scene(), crashes=crashes)
+
+
+def _sealed(key: Key, text: str | None) -> bytes | None:
+    return None if text is None else key.seal_text(text)

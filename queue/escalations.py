@@ -1,0 +1,203 @@
+"""Escalations: the cases in front of a person, and the ways a person settles one."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from casehand.exceptions import CasehandError
+from casehand.queue import commits, schema
+from casehand.queue.commits import CommitState
+from casehand.queue.ledger import Ledger
+from casehand.queue.move import move
+from casehand.queue.outcome import EscalationKind
+from casehand.queue.state import State
+from casehand.queue.vault import Key
+
+Cases = schema.cases.c
+Escalations = schema.escalations.c
+
+WAS_DONE = "it was done"
+WAS_NOT_DONE = "it was not done"
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """A case that waits for a person, and why."""
+
+    case: str
+    reference: str
+    workflow: str
+    batch: str | None
+    kind: EscalationKind
+    reason: str
+    question: dict[str, object] | None
+    page: str | None
+    screenshot: str | None
+    attempt: int
+    opened_at: datetime
+
+
+def waiting(ledger: Ledger, workflow: str | None = None, batch: str | None = None) -> list[Escalation]:
+    """What waits for a person, oldest first."""
+    query = (
+        select(schema.escalations, Cases.reference, Cases.workflow, Cases.batch, Cases.key)
+        .join(schema.cases, Cases.id == Escalations.case)
+        .where(Escalations.settled_at.is_(None))
+        .order_by(Escalations.opened_at, Escalations.id)
+    )
+    if workflow is not None:
+        query = query.where(Cases.workflow == workflow)
+    if batch is not None:
+        query = query.where(Cases.batch == batch)
+    with ledger.reading() as connection:
+        rows = connection.execute(query).all()
+    return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
+
+
+def answer(ledger: Ledger, case: str, given: object, by: str) -> None:
+    """Answer what the case asks, and queue it again.
+
+    `given` is one of the choices, or the JSON value of a form the caller has checked. A case in doubt takes
+    WAS_DONE or WAS_NOT_DONE. Raises CasehandError when the case asks nothing or the answer is none of the choices.
+    """
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        kind, question, key = _open_one(ledger, connection, case)
+        if kind is EscalationKind.IN_DOUBT:
+            _check_choice(given, [WAS_DONE, WAS_NOT_DONE])
+            state = CommitState.MADE if given == WAS_DONE else CommitState.NOT_MADE
+            commits.resolve_all(connection, now, case, state, by)
+        elif question is None:
+            raise CasehandError("this case asks nothing: use `return`, `close` or `cancel`")
+        else:
+            _check_choice(given, question.get("choices"))
+            _keep_answer(connection, case, str(question["key"]), key.seal_text(json.dumps(given)), now, by)
+        _requeue(connection, case, now, by, "answered")
+
+
+def send_back(ledger: Ledger, case: str, by: str, amended: str | None = None) -> None:
+    """Queue the case again, perhaps with amended data (JSON that the caller has checked against the model)."""
+    with ledger.writing() as connection:
+        _, _, key = _open_one(ledger, connection, case)
+        columns: dict[str, Any] = {} if amended is None else {"sealed_data": key.seal_text(amended)}
+        _requeue(connection, case, ledger.clock(), by, "amended" if amended else "returned", **columns)
+
+
+def close(ledger: Ledger, case: str, by: str, note: str) -> None:
+    """Close the case: a person did it by hand, or rejected it; the note says which."""
+    with ledger.writing() as connection:
+        _, _, key = _open_one(ledger, connection, case)
+        now = ledger.clock()
+        _settle(connection, case, now, by, "closed")
+        if not move(
+            connection,
+            case,
+            State.ESCALATED,
+            State.CLOSED,
+            at=now,
+            actor=by,
+            action="closed",
+            sealed_reason=key.seal_text(note),
+        ):
+            raise _too_late(case)
+
+
+def cancel(ledger: Ledger, case: str, by: str) -> None:
+    """Cancel a case that is queued or waits for a person. Raises CasehandError when it is neither."""
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        row = connection.execute(select(Cases.state).where(Cases.id == case).with_for_update()).first()
+        if row is None or row.state not in (State.QUEUED, State.ESCALATED):
+            raise CasehandError("only a case that is queued or escalated can be cancelled")
+        _settle(connection, case, now, by, "cancelled")
+        move(connection, case, State(row.state), State.CANCELLED, at=now, actor=by, action="cancelled")
+
+
+def _open_one(
+    ledger: Ledger, connection: Connection, case: str
+) -> tuple[EscalationKind, dict[str, object] | None, Key]:
+    row = connection.execute(
+        select(Escalations.kind, Escalations.sealed_question, Cases.key)
+        .join(schema.cases, Cases.id == Escalations.case)
+        .where(Escalations.case == case, Escalations.settled_at.is_(None))
+        .with_for_update()
+    ).first()
+    if row is None:
+        raise _too_late(case)
+    key = ledger.vault.open_key(case, row.key)
+    question = None if row.sealed_question is None else json.loads(key.open_text(row.sealed_question))
+    return EscalationKind(row.kind), question, key
+
+
+def _check_choice(given: object, choices: object) -> None:
+    if isinstance(choices, list) and given not in choices:
+        raise CasehandError(f"the answer must be one of: {', '.join(map(str, choices))}")
+
+
+def _keep_answer(
+    connection: Connection, case: str, question: str, sealed: bytes, now: datetime, by: str
+) -> None:
+    answers = schema.answers
+    connection.execute(delete(answers).where(answers.c.case == case, answers.c.question == question))
+    connection.execute(
+        insert(answers).values(
+            case=case, question=question, sealed_answer=sealed, answered_at=now, answered_by=by
+        )
+    )
+
+
+def _requeue(connection: Connection, case: str, now: datetime, by: str, action: str, **columns: Any) -> None:
+    _settle(connection, case, now, by, action)
+    if not move(
+        connection,
+        case,
+        State.ESCALATED,
+        State.QUEUED,
+        at=now,
+        actor=by,
+        action=action,
+        not_before=now,
+        failures=0,
+        crashes=0,
+        sealed_reason=None,
+        **columns,
+    ):
+        raise _too_late(case)
+
+
+def _settle(connection: Connection, case: str, now: datetime, by: str, settlement: str) -> None:
+    connection.execute(
+        update(schema.escalations)
+        .where(Escalations.case == case, Escalations.settled_at.is_(None))
+        .values(settled_at=now, settled_by=by, settlement=settlement)
+    )
+
+
+def _too_late(case: str) -> CasehandError:
+    return CasehandError(f"the case does not wait for a person any more: see `casehand case {case}`")
+
+
+def _escalation(key: Key, row: Row[Any]) -> Escalation:
+    return Escalation(
+        case=row.case,
+        reference=row.reference,
+        workflow=row.workflow,
+        batch=row.batch,
+        kind=EscalationKind(row.kind),
+        reason=key.open_text(row.sealed_reason),
+        question=_json(key, row.sealed_question),
+        page=None if row.sealed_page is None else key.open_text(row.sealed_page),
+        screenshot=row.screenshot,
+        attempt=row.attempt,
+        opened_at=row.opened_at,
+    )
+
+
+def _json(key: Key, sealed: bytes | None) -> dict[str, object] | None:
+    if sealed is None:
+        return None
+    opened: dict[str, object] = json.loads(key.open_text(sealed))
+    return opened

@@ -1,0 +1,310 @@
+"""Intake: takes a file in as a batch, in one transaction; every row becomes a case or a rejection."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import Connection, insert, literal, null, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from casehand.exceptions import CasehandError
+from casehand.queue import audit, schema
+from casehand.queue.cells import Row, as_written
+from casehand.queue.check import Accepted, Kind, Rejection, check, title_of
+from casehand.queue.ledger import Ledger
+from casehand.queue.rows import Table, digest_of, read_table
+from casehand.queue.state import State
+
+ROWS_AT_ONCE = 2_000
+ROWS_BEFORE_WRITING = 50_000
+TRIES = 5
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTaken:
+    """What became of a file."""
+
+    batch: str
+    accepted: int  #: rows that became cases
+    rejected: int
+    duplicates: int
+    already: bool  #: the file had been handed in before, and nothing was taken in now
+    handed_in_at: datetime
+
+
+def hand_in(
+    ledger: Ledger,
+    *,
+    workflow: str,
+    model: type[BaseModel],
+    reference: str,
+    path: Path,
+    by: str,
+    priority: int = 0,
+    not_before: datetime | None = None,
+    due: datetime | None = None,
+    again: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> BatchTaken:
+    """Take a file in as a batch of cases for a workflow, in one transaction.
+
+    `reference` is the model's field that names a case. A file with the same bytes is taken in once for
+    a workflow, unless `again`. `progress` hears how many rows have been read. Raises CasehandError,
+    having written nothing, when the file cannot be taken in.
+    """
+    for _ in range(TRIES):
+        earlier = None if again else _earlier(ledger, workflow, digest_of(path))
+        if earlier:
+            return earlier
+        table = read_table(path)
+        intake = _Intake(
+            ledger=ledger,
+            workflow=workflow,
+            table=table,
+            reference_column=title_of(table, model, reference),
+            batch=_free_name(ledger, path),
+            by=by,
+            digest=None if again else table.digest,
+            priority=priority,
+            not_before=not_before,
+            due=due,
+        )
+        verdicts = check(table, model, reference)
+        try:
+            return intake.take_in(_counted(verdicts, progress))
+        except IntegrityError:
+            # Somebody else took the file, the batch's name or a reference meanwhile: look again.
+            continue
+    raise CasehandError(f"{path.name}: others are handing in the same cases just now: hand it in again")
+
+
+def _earlier(ledger: Ledger, workflow: str, digest: str) -> BatchTaken | None:
+    table = schema.batches.c
+    with ledger.reading() as connection:
+        found = connection.execute(
+            select(table.id, table.accepted, table.rejected, table.duplicates, table.handed_in_at).where(
+                table.workflow == workflow, table.digest == digest
+            )
+        ).one_or_none()
+    if found is None:
+        return None
+    return BatchTaken(
+        found.id,
+        found.accepted,
+        found.rejected,
+        found.duplicates,
+        already=True,
+        handed_in_at=found.handed_in_at,
+    )
+
+
+def _free_name(ledger: Ledger, path: Path) -> str:
+    """The file's name and the day, with a counter where that is taken: rent-changes-2026-11-22-2."""
+    stem = re.sub(r"[^a-z0-9]+", "-", path.stem.casefold())[:LONGEST_NAME].strip("-") or "batch"
+    name = f"{stem}-{ledger.clock():%Y-%m-%d}"
+    with ledger.reading() as connection:
+        taken = set(
+            connection.scalars(select(schema.batches.c.id).where(schema.batches.c.id.startswith(name)))
+        )
+    number = 2
+    free = name
+    while free in taken:
+        free = f"{name}-{number}"
+        number += 1
+    return free
+
+
+def _counted(
+    verdicts: Iterator[Accepted | Rejection], progress: Callable[[int], None] | None
+) -> Iterator[Accepted | Rejection]:
+    count = 0
+    for count, verdict in enumerate(verdicts, start=1):
+        if progress and count % ROWS_AT_ONCE == 0:
+            progress(count)
+        yield verdict
+    if progress and count % ROWS_AT_ONCE:
+        progress(count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A row made ready for the ledger: its values there, and the row itself while it may yet be refused."""
+
+    values: dict[str, Any]
+    row: Row | None = field(repr=False)  #: None for a rejection
+
+
+@dataclass(kw_only=True)
+class _Intake:
+    """One batch on its way into the ledger."""
+
+    ledger: Ledger
+    workflow: str
+    table: Table
+    reference_column: str
+    batch: str
+    by: str
+    digest: str | None
+    priority: int
+    not_before: datetime | None
+    due: datetime | None
+
+    def __post_init__(self) -> None:
+        self._now = self.ledger.clock()
+        self._key, self._wrapped = self.ledger.vault.new_key(self.batch)
+        self._counts = {"accepted": 0, "rejected": 0, "duplicates": 0}
+
+    def take_in(self, verdicts: Iterator[Accepted | Rejection]) -> BatchTaken:
+        sealed = map(self._seal, verdicts)
+        # Reading and encrypting take longer than writing: most files are through before the write lock,
+        # which the workers wait for, is taken; very large ones go on under it, to keep memory bounded.
+        ready = list(islice(sealed, ROWS_BEFORE_WRITING))
+        with self.ledger.writing() as connection:
+            self._write_batch(connection)
+            rows = chain(ready, sealed)
+            while chunk := list(islice(rows, ROWS_AT_ONCE)):
+                self._write_chunk(connection, chunk)
+            self._write_counts(connection)
+            self._write_audit(connection)
+        return BatchTaken(self.batch, **self._counts, already=False, handed_in_at=self._now)
+
+    def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
+        if isinstance(verdict, Accepted):
+            return self._sealed_case(verdict)
+        return _Sealed(self._rejection(verdict), row=None)
+
+    def _sealed_case(self, accepted: Accepted) -> _Sealed:
+        case = self.ledger.new_id()
+        key, wrapped = self.ledger.vault.new_key(case)
+        data = accepted.data.model_dump_json().encode()
+        values = {
+            "id": case,
+            "reference": accepted.reference,
+            "line": accepted.line,
+            "key": wrapped,
+            "sealed_data": key.seal(data),
+        }
+        return _Sealed(values, accepted.row)
+
+    def _rejection(self, rejection: Rejection) -> dict[str, Any]:
+        written = as_written(self.table.header, rejection.row)
+        return {
+            "batch": self.batch,
+            "line": rejection.line,
+            "kind": rejection.kind,
+            "column": rejection.column,
+            "reason": rejection.reason,
+            "reference": rejection.reference,
+            "sealed_row": self._key.seal(json.dumps(written, ensure_ascii=False).encode()),
+        }
+
+    def _write_batch(self, connection: Connection) -> None:
+        """The batch stands first, so that whoever takes in the same file beside us is stopped here."""
+        connection.execute(
+            insert(schema.batches).values(
+                id=self.batch,
+                workflow=self.workflow,
+                file=_storable(self.table.path.name),
+                digest=self.digest,
+                key=self._wrapped,
+                **self._counts,
+                handed_in_at=self._now,
+                handed_in_by=self.by,
+            )
+        )
+
+    def _write_chunk(self, connection: Connection, chunk: list[_Sealed]) -> None:
+        references = [sealed.values["reference"] for sealed in chunk if sealed.row]
+        open_cases = _open_cases(connection, self.workflow, references)
+        cases: list[dict[str, Any]] = []
+        rejections: list[dict[str, Any]] = []
+        for sealed in chunk:
+            if sealed.row is None:
+                rejections.append(sealed.values)
+            elif where := open_cases.get(sealed.values["reference"]):
+                duplicate = _duplicate(sealed.row, self.reference_column, where, sealed.values["reference"])
+                rejections.append(self._rejection(duplicate))
+            else:
+                cases.append(sealed.values | self._same_for_all())
+        if cases:
+            connection.execute(insert(schema.cases), cases)
+        if rejections:
+            connection.execute(insert(schema.rejections), rejections)
+        duplicates = sum(rejection["kind"] == Kind.DUPLICATE for rejection in rejections)
+        self._counts["accepted"] += len(cases)
+        self._counts["duplicates"] += duplicates
+        self._counts["rejected"] += len(rejections) - duplicates
+
+    def _same_for_all(self) -> dict[str, Any]:
+        return {
+            "workflow": self.workflow,
+            "batch": self.batch,
+            "state": State.QUEUED,
+            "priority": self.priority,
+            "not_before": self.not_before or self._now,
+            "due": self.due,
+            "attempts": 0,
+            "failures": 0,
+            "crashes": 0,
+            "handed_in_at": self._now,
+            "changed_at": self._now,
+        }
+
+    def _write_counts(self, connection: Connection) -> None:
+        connection.execute(
+            update(schema.batches).where(schema.batches.c.id == self.batch).values(**self._counts)
+        )
+
+    def _write_audit(self, connection: Connection) -> None:
+        audit.record(connection, self._now, self.by, "handed in", self.batch)
+        entries = schema.audit.c
+        case = schema.cases.c
+        taken_in = (
+            select(
+                literal(self._now, entries.at.type),
+                literal(self.by),
+                literal("taken in"),
+                case.id,
+                null(),
+                case.state,
+                null(),
+            )
+            .where(case.batch == self.batch)
+            .order_by(case.line)
+        )
+        columns = ["at", "actor", "action", "subject", "before", "after", "attempt"]
+        connection.execute(insert(schema.audit).from_select(columns, taken_in))
+
+
+def _open_cases(connection: Connection, workflow: str, references: list[str]) -> dict[str, str]:
+    """Where the references are that have a case with something still to come."""
+    case = schema.cases.c
+    found = connection.execute(
+        select(case.reference, case.state, case.batch).where(
+            # Word for word the condition of the partial index, which SQLite then uses: without it each look
+            # goes through every open case.
+            case.workflow == workflow,
+            text(schema.OPEN_STATES),
+            case.reference.in_(references),
+        )
+    )
+    return {
+        reference: f"already {state}" + (f" in batch {batch}" if batch else "")
+        for reference, state, batch in found
+    }
+
+
+def _duplicate(row: Row, column: str, where: str, reference: str) -> Rejection:
+    return Rejection(row.line, Kind.DUPLICATE, column, f"{column}: {where}", reference, row)
+
+
+def _storable(name: str) -> str:
+    """A file's name may hold bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()

@@ -1,0 +1,149 @@
+"""The ledger: the SQL database that is the truth about every case."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from casehand.clock import Clock, utc_now
+from casehand.exceptions import CasehandError
+from casehand.queue import schema
+from casehand.queue.vault import Key, Vault
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 30.0
+
+
+def new_id() -> str:
+    """An id that no other case has."""
+    return uuid.uuid4().hex
+
+
+class Ledger:
+    """An open ledger: its engine, its keys, the clock and the ids it goes by."""
+
+    def __init__(
+        self, engine: Engine, vault: Vault, clock: Clock = utc_now, ids: Callable[[], str] = new_id
+    ) -> None:
+        self.engine = engine
+        self.vault = vault
+        self.clock = clock
+        self.new_id = ids
+
+    @classmethod
+    def open(
+        cls, url: str, vault: Vault, clock: Clock = utc_now, busy_seconds: float = BUSY_SECONDS
+    ) -> "Ledger":
+        """Open the ledger at an SQLAlchemy URL and bring its tables up to this version.
+
+        `busy_seconds` is how long a write waits for another's. Raises CasehandError when the database
+        cannot be reached, is no Casehand ledger, or was written by a newer version.
+        """
+        engine = _engine(url, busy_seconds)
+        try:
+            _migrate(engine)
+        except OperationalError as error:
+            engine.dispose()
+            shown = make_url(url).render_as_string()
+            raise CasehandError(
+                f"the ledger at {shown} cannot be opened ({_first_line(error)}): check CASEHAND_DATABASE_URL"
+            ) from error
+        return cls(engine, vault, clock)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that writes; on SQLite it takes the write lock at once, so it cannot fail half-way."""
+        with self.engine.connect() as connection, connection.begin():
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent look."""
+        with self.engine.connect() as connection, connection.begin():
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+
+    def key_of(self, case: str) -> Key:
+        """The key of a case. Raises CasehandError when the case is unknown or has been erased."""
+        with self.reading() as connection:
+            wrapped = connection.execute(select(schema.cases.c.key).where(schema.cases.c.id == case)).scalar()
+        return self.vault.open_key(case, wrapped)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str, busy_seconds: float) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+            return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        if parsed.get_backend_name() != "sqlite":
+            raise CasehandError("the ledger can be SQLite or PostgreSQL: change CASEHAND_DATABASE_URL")
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine = create_engine(parsed, connect_args={"timeout": busy_seconds})
+    except (ArgumentError, NoSuchModuleError):
+        raise CasehandError(
+            "CASEHAND_DATABASE_URL is no database address: give one such as sqlite:///ledger.db "
+            "or postgresql://user@host/casehand"
+        ) from None
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: object, record: ConnectionPoolEntry) -> None:
+    # isolation_level None: SQLAlchemy's transactions begin where Ledger.writing says BEGIN, so that the
+    # write lock is taken first. FULL: a commit that was answered outlives a power cut.
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    script = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and not _is_known(script, current):
+        raise CasehandError(
+            "the ledger was written by a newer version of Casehand: install that version "
+            f"or a newer one (its tables are at {current})"
+        )
+    with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(20171)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def _is_known(script: ScriptDirectory, revision: str) -> bool:
+    try:
+        return script.get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0]

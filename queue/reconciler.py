@@ -1,0 +1,50 @@
+"""The reconciler: puts right, every few seconds, what Redis and the ledger disagree about."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from redis import Redis
+
+from casehand.queue import attempts, leases
+from casehand.queue.backoff import Backoff
+from casehand.queue.dispatch import Dispatcher
+from casehand.queue.ledger import Ledger
+
+TURN = timedelta(seconds=6)
+"""How long one process is the reconciler unless it goes on; another takes over when it is silent for so long."""
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What one pass found and did."""
+
+    taken_back: int  #: cases whose worker was lost
+    handed_over: int  #: cases that were due and that RQ did not know
+
+
+@dataclass
+class Reconciler:
+    """Run by every worker every few seconds; whoever holds the lease does the work."""
+
+    ledger: Ledger
+    redis: Redis
+    name: str
+    backoff: Backoff
+    chance: Callable[[], float] = random.random
+    dispatcher: Dispatcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dispatcher = Dispatcher(self.ledger, self.redis)
+
+    def turn(self) -> Reconciled | None:
+        """One pass, if it is this process' turn."""
+        if not leases.hold(self.ledger, "reconciler", self.name, TURN):
+            return None
+        return self.reconcile()
+
+    def reconcile(self) -> Reconciled:
+        """One pass, whoever's turn it is: it does no harm beside another."""
+        lost = attempts.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
+        return Reconciled(len(lost), self.dispatcher.top_up())

@@ -1,0 +1,30 @@
+"""Casehand works through a council's back-office cases in the legacy web systems it already has."""
+
+from casehand.bots.bot import Account, Bot
+from casehand.exceptions import (
+    BusinessException,
+    CasehandError,
+    OutsideAddress,
+    SessionExpired,
+    SignInRefused,
+    SystemException,
+)
+from casehand.workflows.case import Case
+from casehand.workflows.data import CaseData, Personal
+from casehand.workflows.workflow import Workflow, workflow
+
+__all__ = [
+    "Account",
+    "Bot",
+    "BusinessException",
+    "Case",
+    "CaseData",
+    "CasehandError",
+    "OutsideAddress",
+    "Personal",
+    "SessionExpired",
+    "SignInRefused",
+    "SystemException",
+    "Workflow",
+    "workflow",
+]

@@ -1,0 +1,148 @@
+"""Settings: from the environment with the prefix CASEHAND_, or a casehand.toml in the working directory."""
+
+import os
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from casehand.exceptions import CasehandError
+from casehand.queue.backoff import Backoff
+from casehand.queue.vault import Vault
+
+PREFIX = "CASEHAND_"
+FILE = Path("casehand.toml")
+
+
+class BotSettings(BaseModel):
+    """Where one bot's legacy system is, and whom it signs in as."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(pattern=r"^https?://[^/\s]+")
+    username: str
+    password: SecretStr
+
+
+class Settings(BaseSettings):
+    """All that can be set; see docs/settings.md."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", toml_file=FILE)
+
+    home: Path = Path(".casehand")
+    redis_url: str | None = None
+    database_url: str | None = None
+    key: SecretStr | None = None
+    workflows: str = ""  #: module names, separated by commas
+    browser: str | None = None
+    retries: int = Field(default=3, ge=0)
+    retry_first_seconds: float = Field(default=10, gt=0)
+    retry_longest_seconds: float = Field(default=900, gt=0)
+    browser_cases: int = Field(default=500, gt=0)  #: cases after which a horse is renewed
+    bot: dict[str, dict[str, str]] = Field(default_factory=dict)  #: [bot.NAME] in casehand.toml
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's address: as given, or SQLite under the home."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'ledger.db'}"
+
+    @property
+    def evidence(self) -> Path:
+        """Where evidence is kept."""
+        return self.home / "evidence"
+
+    @property
+    def backoff(self) -> Backoff:
+        """How failures are retried."""
+        return Backoff(
+            timedelta(seconds=self.retry_first_seconds),
+            timedelta(seconds=self.retry_longest_seconds),
+            self.retries,
+        )
+
+    def vault(self) -> Vault:
+        """The master key: CASEHAND_KEY, or the key file that the first start makes."""
+        if self.key is not None:
+            return Vault.from_text(self.key.get_secret_value())
+        return Vault.from_file(self.home / "key")
+
+    def for_bot(self, name: str) -> BotSettings:
+        """A bot's address and account. Raises CasehandError that names what is missing."""
+        given = {**self.bot.get(name, {}), **_from_environment(name)}
+        variable = bot_prefix(name)
+        if "password" not in given and "password_file" in given:
+            given["password"] = _read_password(variable, Path(given["password_file"]))
+        given.pop("password_file", None)
+        missing = [part for part in ("url", "username", "password") if not given.get(part)]
+        if missing:
+            names = ", ".join(variable + part.upper() for part in missing)
+            raise CasehandError(f"the bot {name} has no {' or '.join(missing)}: set {names}")
+        try:
+            return BotSettings.model_validate(given)
+        except ValidationError as error:
+            field = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise CasehandError(
+                f"the bot {name} is set up wrongly: correct {variable}{field.upper()}"
+            ) from None
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings. Raises CasehandError that names the first wrong one."""
+    try:
+        settings = Settings(**given)
+    except tomllib.TOMLDecodeError as error:
+        raise CasehandError(f"casehand.toml cannot be read ({error}): correct it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise CasehandError(f"{name} is wrong: {first['msg'].lower()}") from None
+    _make_private(settings.home)
+    return settings
+
+
+def bot_prefix(name: str) -> str:
+    """The prefix of the environment variables of a bot."""
+    return f"{PREFIX}BOT_{name.upper().replace('-', '_')}_"
+
+
+def _from_environment(name: str) -> dict[str, str]:
+    prefix = bot_prefix(name)
+    return {
+        key.removeprefix(prefix).lower(): value for key, value in os.environ.items() if key.startswith(prefix)
+    }
+
+
+def _read_password(variable: str, path: Path) -> str:
+    try:
+        return path.read_text().rstrip("\n")
+    except OSError as error:
+        raise CasehandError(f"{variable}PASSWORD_FILE cannot be read ({error.strerror}): {path}") from None
+
+
+def _make_private(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CasehandError(
+            f"{home} cannot be made ({error.strerror}): set CASEHAND_HOME elsewhere"
+        ) from None

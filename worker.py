@@ -1,0 +1,202 @@
+"""The worker: RQ's own, but that it keeps its horse. `python worker.py` starts one."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisAway
+from rq import Queue, Worker
+from rq.executions import Execution
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
+from sqlalchemy.exc import SQLAlchemyError
+
+from casehand.exceptions import CasehandError
+from casehand.logs import set_up_logs
+from casehand.queue import attempts
+from casehand.queue.dispatch import ENTRY, QUEUE
+from casehand.queue.ledger import Ledger
+from casehand.queue.reconciler import Reconciler
+from casehand.queue.valkey import EmbeddedValkey, check_redis
+from casehand.settings import Settings, load_settings
+from casehand.workflows.disturbance import undisturbed
+from casehand.workflows.horse import Horse
+from casehand.workflows.installed import installed_workflows
+from casehand.workflows.parentage import end_with
+from casehand.workflows.signals import TimeUp
+from casehand.workflows.skip import check_skipping_works
+from casehand.workflows.stable import Ride, Stable
+
+CREW = "CASEHAND_CREW"
+"""The variable that names the process which started this worker as one of several, and which it ends with."""
+
+TURN_SECONDS = 2
+"""How often a worker looks whether it is its turn to reconcile."""
+
+PATIENCE_SECONDS = 2.0
+"""How long the worker itself waits for the ledger: it must go on sending heartbeats."""
+
+log = structlog.get_logger()
+
+
+class TimeUpPenalty(UnixSignalDeathPenalty):
+    """RQ's alarm, but that no workflow's `except Exception` can swallow it."""
+
+    def handle_death_penalty(self, signum: int, frame: Any) -> None:
+        """Raise what the alarm stands for."""
+        if issubclass(self._exception, JobTimeoutException):
+            raise TimeUp
+        super().handle_death_penalty(signum, frame)  # type: ignore[no-untyped-call]
+
+
+class CasehandWorker(Worker):
+    """An RQ worker whose horse takes one job after another, and which reconciles when it is its turn."""
+
+    death_penalty_class = TimeUpPenalty
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, redis: Redis, revive: Callable[[], object] = str
+    ) -> None:
+        name = f"{socket.gethostname()}.{os.getpid()}"
+        queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
+        super().__init__(
+            [queue],
+            name=name,
+            connection=redis,
+            serializer=JSONSerializer,
+            log_job_description=False,
+            job_monitoring_interval=5,
+            worker_ttl=60,
+        )
+        self._settings = settings
+        self._ledger = ledger
+        self._reconciler = Reconciler(ledger, redis, name, settings.backoff)
+        self._revive = revive
+        self._stable = Stable(self._saddle)
+        self._looked_at = -float(TURN_SECONDS)
+
+    def start_horse(self) -> None:
+        """Have the horse ready before the first job. Raises CasehandError when it cannot be."""
+        self._stable.start()
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Give the job to the horse."""
+        assert self.execution is not None  # noqa: S101 — RQ has just prepared it
+        self._horse_pid = self._stable.give(job.id, self.execution.id)
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
+        """Wait until the horse is through with its job, or dead."""
+        while True:
+            ended = self._stable.wait(TURN_SECONDS)
+            if ended is not None:
+                return ended.pid, ended.status, ended.usage
+            self._reconcile_in_turn()
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Work a job that names the one function there is; refuse any other."""
+        if not _is_ours(job):
+            log.error("job_refused", job=job.id)
+            execution = self.prepare_execution(job)
+            self.handle_job_failure(job, queue, exc_string="not a Casehand job", execution=execution)
+            return
+        super().execute_job(job, queue)
+        self._reconcile_in_turn()
+
+    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: Any) -> None:
+        """Take the case back at once: the horse is known to be dead."""
+        case, number = job.args
+        log.warning("horse_died", case=case, attempt=number, status=ret_val)
+        with undisturbed():
+            reconciler = self._reconciler
+            why = "the horse died"
+            attempts.abandon(
+                self._ledger, case, number, why, self.name, reconciler.backoff, reconciler.chance()
+            )
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """Wait for a job, and reconcile meanwhile."""
+        self._reconcile_in_turn()
+        if timeout is None or max_idle_time is not None:
+            return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+        while (found := super().dequeue_job_and_maintain_ttl(TURN_SECONDS, TURN_SECONDS)) is None:
+            self._reconcile_in_turn()
+        return found
+
+    def teardown(self) -> None:
+        """Send the horse away, and say goodbye to RQ."""
+        self._stable.send_away()
+        super().teardown()  # type: ignore[no-untyped-call]
+
+    def _reconcile_in_turn(self) -> None:
+        if monotonic() - self._looked_at < TURN_SECONDS:
+            return
+        with undisturbed():
+            try:
+                done = self._reconciler.turn()
+            except (RedisAway, SQLAlchemyError) as error:
+                log.warning("not_reconciled", error=type(error).__name__)
+                self._revive()
+            else:
+                if done is not None and (done.taken_back or done.handed_over):
+                    log.info("reconciled", taken_back=done.taken_back, handed_over=done.handed_over)
+        self._looked_at = monotonic()
+
+    def _saddle(self) -> Ride:
+        """In the forked child: open what may not be shared with the parent, and return what performs a job."""
+        self._ledger.engine.dispose(close=False)
+        ledger = Ledger.open(self._settings.ledger_url, self._settings.vault())
+        workflows = installed_workflows(self._settings.workflows)
+        horse = Horse(self._settings, ledger, workflows, self.name)
+        Horse.current = horse
+        self._is_horse = True
+
+        def ride(job_id: str, execution_id: str) -> bool:
+            job = self.job_class.fetch(job_id, connection=self.connection, serializer=self.serializer)
+            execution = Execution.fetch(execution_id, job_id, connection=self.connection)
+            self.perform_job(job, self.queues[0], execution)
+            return not horse.is_spent
+
+        return ride
+
+
+def _is_ours(job: Job) -> bool:
+    try:
+        case, number = job.args
+        return job.func_name == ENTRY and isinstance(case, str) and isinstance(number, int)
+    except Exception:  # noqa: BLE001 — whatever cannot be read is not ours
+        return False
+
+
+def main() -> None:
+    """Start one worker, and work until told to stop."""
+    set_up_logs()
+    if (crew := os.environ.get(CREW)) is not None:
+        end_with(int(crew), signal.SIGTERM)
+    try:
+        settings = load_settings()
+        check_skipping_works()
+        ledger = Ledger.open(settings.ledger_url, settings.vault(), busy_seconds=PATIENCE_SECONDS)
+        embedded = None if settings.redis_url else EmbeddedValkey(settings.home)
+        url = settings.redis_url or (embedded.join() if embedded else "")
+        check_redis(url)
+        revive = embedded.ensure if embedded else str
+        worker = CasehandWorker(settings, ledger, Redis.from_url(url), revive)
+        worker.start_horse()
+    except CasehandError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+    worker.work(logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    main()

@@ -1,0 +1,226 @@
+"""One attempt: a workflow run once for a case, and what its end means."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import structlog
+from playwright.sync_api import Error as PlaywrightError
+from pydantic import ValidationError
+
+from casehand.bots.bot import Bot
+from casehand.bots.evidence import Evidence
+from casehand.bots.session import Session
+from casehand.exceptions import BusinessException, SignInRefused, SystemException
+from casehand.queue import commits
+from casehand.queue.attempts import Begun
+from casehand.queue.commits import CommitState, Intent
+from casehand.queue.ledger import Ledger
+from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
+from casehand.workflows.case import Case
+from casehand.workflows.data import personal_values
+from casehand.workflows.disturbance import undisturbed
+from casehand.workflows.record import Record
+from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, TimeUp
+from casehand.workflows.workflow import Workflow
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Attempt:
+    """What one run of a workflow has about it; `run` is the whole of it."""
+
+    ledger: Ledger
+    begun: Begun
+    workflow: Workflow
+    sessions: Mapping[str, Session]  #: by bot name
+    evidence_of: Callable[[list[str]], Evidence]
+    record: Record
+    refuse: Callable[[str, str], None]  #: told when a sign-in is refused: bot and reason
+    broken: bool = False  #: whether the browser can be trusted no more
+
+    def run(self) -> Outcome:
+        """Work the case and say how it ended; raises nothing but LostCase."""
+        self._bots: dict[str, Bot] = {}
+        try:
+            data = self.workflow.model.model_validate_json(self.begun.data)
+        except ValidationError:
+            reason = "what was handed in does not fit the workflow's fields any more"
+            return Escalated(EscalationKind.FAULT, reason)
+        self._evidence = self.evidence_of(personal_values(data))
+        try:
+            self._sign_in()
+            with self._traced():
+                try:
+                    return self._work(data)
+                except Exception as error:  # noqa: BLE001 — every end of a workflow has a meaning
+                    return self._outcome(error)
+        except SignInRefused as refused:
+            return self._refused(refused)
+        except Exception as error:  # noqa: BLE001
+            return self._outcome(error)
+        except Asked as asked:
+            return Escalated(EscalationKind.QUESTION, asked.prompt, asked.question, self._scene("question"))
+        except MustWait as wait:
+            return Waiting(wait.reason, wait.until)
+        except InDoubt as doubt:
+            return Escalated(EscalationKind.IN_DOUBT, str(doubt), scene=self._scene("in doubt"))
+        except TimeUp:
+            self._forget_sessions()
+            return Failed(f"took longer than {self.workflow.timeout}", self._scene("time up"))
+
+    def _sign_in(self) -> None:
+        for bot in {bot.name: bot for bot in self.workflow.bots.values()}.values():
+            self._signing_in = bot.name
+            with self.record.step(f"opens {bot.name}"):
+                self._bots[bot.name] = self.sessions[bot.name].open()
+
+    def _work(self, data: Any) -> Outcome:
+        answers = self.begun.answers
+
+        def answer_to(asked: str) -> tuple[str, str | None]:
+            key = self.begun.key.fingerprint(asked)
+            return key, answers.get(key)
+
+        case: Case[Any] = Case(data, self.begun.reference, cast("Any", _Log(self)), self.record, answer_to)
+        bots = {parameter: self._bots[bot.name] for parameter, bot in self.workflow.bots.items()}
+        result = self.workflow(case, **bots)
+        self.check_pages()
+        return Done(None if result is None else result.model_dump_json())
+
+    def _outcome(self, error: Exception) -> Outcome:
+        if isinstance(error, BusinessException):
+            return Escalated(EscalationKind.BUSINESS, str(error), scene=self._scene("exception"))
+        if isinstance(error, SystemException | PlaywrightError):
+            scene = self._scene("failure")
+            self._forget_sessions()
+            return Failed(_in_one_line(error), scene)
+        log.error("workflow_fault", error=type(error).__name__, at=_where(error))
+        reason = f"the workflow has a fault: {type(error).__name__} at {_where(error)}"
+        return Escalated(EscalationKind.FAULT, reason, scene=self._scene("fault"))
+
+    def _refused(self, refused: SignInRefused) -> Outcome:
+        self.refuse(self._signing_in, str(refused))
+        self._forget_sessions()
+        return Waiting(f"the bot {self._signing_in} is paused: {refused}")
+
+    def check_pages(self) -> None:
+        """Raise unless every bot's page is where it should be."""
+        for bot in self._bots.values():
+            bot.check()
+
+    def picture(self, title: str, bot: Bot | None = None) -> str | None:
+        """Keep a picture of the page."""
+        shown = bot or next(iter(self._bots.values()), None)
+        return None if shown is None else self._evidence.screenshot(shown.page, title)
+
+    def _scene(self, title: str) -> Scene:
+        bot = next(reversed(self._bots.values()), None)
+        if bot is None:
+            return Scene()
+        picture = self.picture(title, bot)
+        if picture is None:
+            self.broken = True
+        self.record.note(title, evidence=picture)
+        return Scene(bot.page.url, picture)
+
+    def _forget_sessions(self) -> None:
+        """After a failure nobody knows what state a session is in: sign in anew."""
+        for session in self.sessions.values():
+            try:
+                session.forget()
+            except PlaywrightError:
+                self.broken = True
+
+    @contextmanager
+    def _traced(self) -> Iterator[None]:
+        if not self.begun.after_failure:
+            yield
+            return
+        contexts = {name: self.sessions[name].context for name in self._bots}
+        for context in contexts.values():
+            self._evidence.start_trace(context)
+        try:
+            yield
+        finally:
+            for name, context in contexts.items():
+                self.record.note("trace", evidence=self._evidence.stop_trace(context, f"trace {name}"))
+
+
+@dataclass
+class _Log:
+    """What a commit of this attempt needs of the world."""
+
+    attempt: Attempt
+
+    def now(self) -> datetime:
+        return self.attempt.ledger.clock()
+
+    def unresolved(self, name: str) -> list[Intent]:
+        return [intent for intent in self.attempt.begun.unresolved if intent.name == name]
+
+    def intend(self, name: str, bot: Bot | None) -> int:
+        settles = self.attempt.workflow.settles if bot is None else bot.settles
+        with undisturbed():
+            intent = commits.intend(
+                self.attempt.ledger, self._case, self._number, name, _name_of(bot), settles
+            )
+        if intent is None:
+            raise LostCase
+        return intent
+
+    def found(self, name: str, bot: Bot | None) -> None:
+        with undisturbed():
+            held = commits.found(self.attempt.ledger, self._case, self._number, name, _name_of(bot))
+        _unless_lost(held)
+
+    def resolve(self, intent: int, state: CommitState) -> None:
+        with undisturbed():
+            held = commits.resolve(self.attempt.ledger, self._case, self._number, intent, state)
+        _unless_lost(held)
+
+    def check_pages(self) -> None:
+        self.attempt.check_pages()
+
+    def picture(self, title: str, bot: Bot | None) -> str | None:
+        return self.attempt.picture(title, bot)
+
+    def wait(self, seconds: float) -> None:
+        bot = next(iter(self.attempt._bots.values()), None)
+        if bot is not None:
+            bot.page.wait_for_timeout(timedelta(seconds=seconds).total_seconds() * 1000)
+
+    @property
+    def _case(self) -> str:
+        return self.attempt.begun.case
+
+    @property
+    def _number(self) -> int:
+        return self.attempt.begun.number
+
+
+def _unless_lost(held: bool) -> None:
+    if not held:
+        raise LostCase
+
+
+def _name_of(bot: Bot | None) -> str | None:
+    return None if bot is None else bot.name
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown line"
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"

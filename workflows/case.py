@@ -1,0 +1,76 @@
+"""The case as a workflow sees it: its data, and the ways to mark a step, make a change and ask a person."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar, overload
+
+from pydantic import BaseModel, TypeAdapter
+
+from casehand.bots.bot import Bot
+from casehand.workflows.commit import Commit, CommitLog
+from casehand.workflows.data import CaseData
+from casehand.workflows.record import Record
+from casehand.workflows.signals import Asked
+
+Data = TypeVar("Data", bound=CaseData)
+Form = TypeVar("Form", bound=BaseModel)
+
+
+class Case(Generic[Data]):
+    """One case in the hands of a workflow."""
+
+    def __init__(
+        self,
+        data: Data,
+        reference: str,
+        log: CommitLog,
+        record: Record,
+        answer_to: Callable[[str], tuple[str, str | None]],
+    ) -> None:
+        self.data = data
+        self.reference = reference
+        self._log = log
+        self._record = record
+        self._answer_to = answer_to
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Name a part of the attempt, so that people can follow it."""
+        with self._record.step(name):
+            yield
+
+    def commit(self, name: str, done: Callable[[], bool] | None = None, bot: Bot | None = None) -> Commit:
+        """The step that changes something in the legacy system: made at most once, whatever dies.
+
+        `done` reads back from the system whether the change is there. When it already is, the body of the
+        `with` is left out. Without `done`, an attempt that dies in the body leaves the case in doubt, and a
+        person is asked. Give `bot` when the workflow has several, so that its `settles` counts.
+        """
+        return Commit(name, done, bot, self._log, self._record)
+
+    @overload
+    def ask(self, question: str, choices: Sequence[str]) -> str: ...
+
+    @overload
+    def ask(self, question: str, choices: type[Form]) -> Form: ...
+
+    def ask(self, question: str, choices: Sequence[str] | type[Form]) -> str | Form:
+        """The answer of a person: one of `choices`, or a form that a pydantic model describes.
+
+        When nobody has answered yet, the attempt ends here; it comes back to this line with the answer.
+        """
+        asked = _as_json(question, choices)
+        key, answer = self._answer_to(asked)
+        if answer is None:
+            raise Asked(question, json.dumps({**json.loads(asked), "key": key}))
+        self._record.note(f"answered: {question}")
+        if isinstance(choices, type):
+            return choices.model_validate_json(answer)
+        return TypeAdapter(str).validate_json(answer)
+
+
+def _as_json(question: str, choices: Sequence[str] | type[BaseModel]) -> str:
+    if isinstance(choices, type):
+        return json.dumps({"prompt": question, "form": choices.model_json_schema()}, sort_keys=True)
+    return json.dumps({"prompt": question, "choices": list(choices)}, sort_keys=True)

@@ -1,0 +1,145 @@
+"""A commit point: the step that changes something in a legacy system, made at most once whatever dies."""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Protocol
+
+from casehand.bots.bot import Bot
+from casehand.exceptions import SystemException
+from casehand.queue.commits import CommitState, Intent
+from casehand.workflows.record import Record
+from casehand.workflows.signals import InDoubt, MustWait
+from casehand.workflows.skip import BodySkipped, Skipping, check_body_has_own_line
+
+READ_BACK_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds between the looks after a body that ended well: most systems show a change at once, some a moment later."""
+
+
+class CommitLog(Protocol):
+    """What a commit needs of the world: the ledger's intents, the bots' pages and the clock.
+
+    The writing methods raise LostCase when the attempt no longer holds the case.
+    """
+
+    def now(self) -> datetime:
+        """The time."""
+
+    def unresolved(self, name: str) -> list[Intent]:
+        """The intents of earlier attempts of which nothing is known yet."""
+
+    def intend(self, name: str, bot: Bot | None) -> int:
+        """Write durably that the change is about to be made."""
+
+    def found(self, name: str, bot: Bot | None) -> None:
+        """Write that the change was there already."""
+
+    def resolve(self, intent: int, state: CommitState) -> None:
+        """Write what became of the change."""
+
+    def check_pages(self) -> None:
+        """Raise unless every page is where it should be."""
+
+    def picture(self, title: str, bot: Bot | None) -> str | None:
+        """Keep a picture of the page."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass for the pages."""
+
+
+class Commit:
+    """What `with case.commit(...)` enters."""
+
+    def __init__(
+        self,
+        name: str,
+        done: Callable[[], bool] | None,
+        bot: Bot | None,
+        log: CommitLog,
+        record: Record,
+    ) -> None:
+        self._name = name
+        self._done = done
+        self._bot = bot
+        self._log = log
+        self._record = record
+        self._skipping: Skipping | None = None
+        self._intent: int | None = None
+
+    def __enter__(self) -> None:
+        frame = sys._getframe(1)
+        check_body_has_own_line(frame)
+        self._log.check_pages()
+        if self._stands_already():
+            self._skipping = Skipping(frame)
+            self._skipping.begin()
+            return
+        self._log.check_pages()
+        before = self._log.picture(f"before {self._name}", self._bot)
+        self._intent = self._log.intend(self._name, self._bot)
+        self._record.note(f"begins: {self._name}", evidence=before)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if self._skipping is not None:
+            if not self._skipping.ended():
+                raise InDoubt("the body of a commit ran although its change was there already")
+            return kind is BodySkipped
+        if kind is not None:
+            return False
+        self._read_back()
+        return False
+
+    def _stands_already(self) -> bool:
+        earlier = self._log.unresolved(self._name)
+        if self._done is None:
+            if earlier:
+                raise InDoubt("an earlier attempt may have made the change, and there is no way to tell")
+            return False
+        if self._done():
+            self._note_found(earlier)
+            return True
+        self._rule_out(earlier)
+        return False
+
+    def _note_found(self, earlier: list[Intent]) -> None:
+        for intent in earlier:
+            self._log.resolve(intent.id, CommitState.MADE)
+        if earlier:
+            self._record.note(f"made by attempt {earlier[-1].attempt}: {self._name}")
+        else:
+            self._log.found(self._name, self._bot)
+            self._record.note(f"was there already: {self._name}")
+
+    def _rule_out(self, earlier: list[Intent]) -> None:
+        """Close intents as not made; a no counts only when the change cannot be on its way any more."""
+        counts_from = max((_counts_from(intent, self._log.now()) for intent in earlier), default=None)
+        if counts_from is not None and self._log.now() < counts_from:
+            raise MustWait("waits until a change that may be on its way has settled", counts_from)
+        for intent in earlier:
+            self._log.resolve(intent.id, CommitState.NOT_MADE)
+            self._record.note(f"was not made by attempt {intent.attempt}: {self._name}")
+
+    def _read_back(self) -> None:
+        if self._done is not None and not self._shows(self._done):
+            raise SystemException("the change cannot be seen in the system after it was made")
+        if self._intent is not None:
+            self._log.resolve(self._intent, CommitState.MADE)
+        after = self._log.picture(f"after {self._name}", self._bot)
+        self._record.note(f"made: {self._name}", evidence=after)
+
+    def _shows(self, done: Callable[[], bool]) -> bool:
+        if done():
+            return True
+        for seconds in READ_BACK_PAUSES:
+            self._log.wait(seconds)
+            if done():
+                return True
+        return False
+
+
+def _counts_from(intent: Intent, now: datetime) -> datetime:
+    # An intent without an end was left by a body that nobody saw end: it counts as ending now.
+    return intent.counts_from or now + max(intent.settles, timedelta(seconds=1))

@@ -1,0 +1,182 @@
+"""The horse: the process that holds one warm browser and works cases one after another."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import ClassVar
+
+import structlog
+
+from casehand.bots.bot import Account, Bot
+from casehand.bots.browser import WarmBrowser
+from casehand.bots.chromium import find_browser, launch_arguments
+from casehand.bots.evidence import Evidence
+from casehand.bots.session import Session
+from casehand.exceptions import CasehandError, SignInRefused
+from casehand.queue import attempts, leases, pauses
+from casehand.queue.attempts import LEASE, Begun
+from casehand.queue.ledger import Ledger
+from casehand.queue.outcome import Escalated, EscalationKind, Outcome, Waiting
+from casehand.queue.pauses import PauseKind
+from casehand.queue.state import State
+from casehand.settings import Settings
+from casehand.workflows.disturbance import undisturbed
+from casehand.workflows.hold import MARGIN, Hold, KillTimer
+from casehand.workflows.installed import installed_bots
+from casehand.workflows.record import Record
+from casehand.workflows.workflow import Workflow
+
+SIGN_IN_TURN = timedelta(seconds=60)
+"""How long one horse may take to sign in before another may try: two refusals at once may lock an account."""
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Horse:
+    """Works cases with a warm browser and the sessions it has opened."""
+
+    current: ClassVar["Horse | None"] = None
+
+    settings: Settings
+    ledger: Ledger
+    workflows: dict[str, Workflow]
+    worker: str
+    chance: Callable[[], float] = random.random
+    worked: int = 0
+    is_spent: bool = False  #: whether it should be thrown away after this case
+    _sessions: dict[str, Session] = field(default_factory=dict)
+    _browser: WarmBrowser | None = None
+    _timer: KillTimer = field(default_factory=KillTimer)
+
+    def work(self, case: str, number: int) -> State | None:
+        """Work a case as its attempt `number`; returns the case's state after it.
+
+        None when the case was not to be had, or was lost meanwhile.
+        """
+        asked = monotonic()
+        with undisturbed():
+            begun = attempts.begin(self.ledger, case, number, self.worker)
+        if begun is None:
+            log.info("not_begun", case=case, attempt=number)
+            return None
+        self._timer.set(LEASE.total_seconds() - MARGIN - (monotonic() - asked))
+        with (
+            structlog.contextvars.bound_contextvars(
+                case=case, attempt=number, workflow=begun.workflow, worker=self.worker
+            ),
+            Hold(partial(attempts.renew, self.ledger, case, number), self._timer),
+        ):
+            return self._work(begun)
+
+    def _work(self, begun: Begun) -> State | None:
+        log.info("attempt_begun")
+        record = Record(self.ledger.clock)
+        outcome = self._run(begun, record)
+        with undisturbed():
+            state = attempts.end(
+                self.ledger, begun, outcome, record.as_json(), self.settings.backoff, self.chance()
+            )
+        log.info("attempt_ended", end=type(outcome).__name__.lower(), state=state)
+        self.worked += 1
+        self.is_spent = self.is_spent or self.worked >= self.settings.browser_cases
+        return state
+
+    def _run(self, begun: Begun, record: Record) -> Outcome:
+        # Playwright is imported here, in the horse, and never in the worker that it was forked from.
+        from casehand.workflows.attempt import Attempt
+
+        workflow = self.workflows.get(begun.workflow)
+        if workflow is None:
+            reason = f"no workflow {begun.workflow} is installed where it was worked"
+            return Escalated(EscalationKind.FAULT, reason)
+        try:
+            sessions = {bot.name: self._session(bot) for bot in workflow.bots.values()}
+        except CasehandError as missing:
+            return self._unready(workflow, str(missing))
+        attempt = Attempt(
+            self.ledger,
+            begun,
+            workflow,
+            sessions,
+            lambda personal: Evidence(self._folder(begun), begun.key.seal, personal),
+            record,
+            self._refuse,
+        )
+        try:
+            return attempt.run()
+        finally:
+            self.is_spent = self.is_spent or attempt.broken
+
+    def _unready(self, workflow: Workflow, reason: str) -> Outcome:
+        """What this machine lacks for a bot is no fault of the case: pause, and say so."""
+        for bot in workflow.bot_names:
+            self._refuse(bot, reason)
+        return Waiting(reason)
+
+    def _session(self, bot: type[Bot]) -> Session:
+        if bot.name not in self._sessions:
+            given = self.settings.for_bot(bot.name)
+            account = Account(given.username, given.password)
+            turn = partial(self._turn_to_sign_in, bot.name)
+            self._sessions[bot.name] = Session(bot, given.url, account, self._warm_browser(), turn)
+        return self._sessions[bot.name]
+
+    def _warm_browser(self) -> WarmBrowser:
+        if self._browser is None:
+            binary = find_browser(self.settings.browser)
+            bots = installed_bots(self.workflows.values())
+            self._browser = WarmBrowser(binary, launch_arguments(), list(_origins(self.settings, bots)))
+        return self._browser
+
+    @contextmanager
+    def _turn_to_sign_in(self, bot: str) -> Iterator[None]:
+        """One sign-in at a time for a bot, and none after another was refused."""
+        name = f"sign-in {bot}"
+        deadline = monotonic() + SIGN_IN_TURN.total_seconds()
+        while not leases.hold(self.ledger, name, self.worker, SIGN_IN_TURN):
+            if monotonic() > deadline:
+                raise CasehandError(f"another worker is signing in to {bot} and does not come to an end")
+            _pause_briefly()
+        try:
+            if pauses.is_paused(self.ledger, PauseKind.BOT, bot):
+                raise SignInRefused("another worker's sign-in was refused")
+            yield
+        except SignInRefused as refused:
+            self._refuse(bot, str(refused))
+            raise
+        finally:
+            leases.let_go(self.ledger, name, self.worker)
+
+    def _refuse(self, bot: str, reason: str) -> None:
+        if pauses.pause(self.ledger, PauseKind.BOT, bot, reason, self.worker):
+            log.error("bot_paused", bot=bot, reason=reason)
+
+    def _folder(self, begun: Begun) -> Path:
+        return self.settings.evidence / begun.case / str(begun.number)
+
+
+def work(case: str, attempt: int) -> None:
+    """Work a case: the one function that a job may name."""
+    if Horse.current is None:
+        raise CasehandError("cases are worked by a Casehand worker: start one with `casehand work`")
+    Horse.current.work(case, attempt)
+
+
+def _origins(settings: Settings, bots: dict[str, type[Bot]]) -> Iterator[str]:
+    for name, bot in bots.items():
+        try:
+            yield from bot.origins(settings.for_bot(name).url)
+        except CasehandError:
+            continue  # A bot that is not set up here has no address that the browser may open.
+
+
+def _pause_briefly() -> None:
+    import time
+
+    time.sleep(0.2)  # noqa: TID251 — waits for a lease that another process holds
