@@ -5,13 +5,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from threading import Event
 from time import monotonic
 from typing import Any
 
 import structlog
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisAway
-from rq import Queue, Worker
+from rq import Queue
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -20,10 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
-from casehand.queue import attempts
+from casehand.queue.attempts import Loss
 from casehand.queue.dispatch import ENTRY, QUEUE
 from casehand.queue.ledger import Ledger
 from casehand.queue.reconciler import Reconciler
+from casehand.queue.steady import AWAY, SteadyWorker
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.settings import Settings, load_settings
 from casehand.workflows.disturbance import undisturbed
@@ -56,7 +57,7 @@ class TimeUpPenalty(UnixSignalDeathPenalty):
         super().handle_death_penalty(signum, frame)  # type: ignore[no-untyped-call]
 
 
-class CasehandWorker(Worker):
+class CasehandWorker(SteadyWorker):
     """An RQ worker whose horse takes one job after another, and which reconciles when it is its turn."""
 
     death_penalty_class = TimeUpPenalty
@@ -81,6 +82,7 @@ class CasehandWorker(Worker):
         self._revive = revive
         self._stable = Stable(self._saddle)
         self._looked_at = -float(TURN_SECONDS)
+        self._in_hand: tuple[str, int] | None = None
 
     def start_horse(self) -> None:
         """Have the horse ready before the first job. Raises CasehandError when it cannot be."""
@@ -95,9 +97,13 @@ class CasehandWorker(Worker):
         """Wait until the horse is through with its job, or dead."""
         while True:
             ended = self._stable.wait(TURN_SECONDS)
-            if ended is not None:
-                return ended.pid, ended.status, ended.usage
-            self._reconcile_in_turn()
+            if ended is None:
+                self._reconcile_in_turn()
+                continue
+            if ended.status != 0:
+                log.warning("horse_died", status=ended.status)
+                self._give_up_case("the horse died", is_crash=True)
+            return ended.pid, ended.status, ended.usage
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Work a job that names the one function there is; refuse any other."""
@@ -106,19 +112,10 @@ class CasehandWorker(Worker):
             execution = self.prepare_execution(job)
             self.handle_job_failure(job, queue, exc_string="not a Casehand job", execution=execution)
             return
+        self._in_hand = tuple(job.args)
         super().execute_job(job, queue)
+        self._in_hand = None
         self._reconcile_in_turn()
-
-    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: Any) -> None:
-        """Take the case back at once: the horse is known to be dead."""
-        case, number = job.args
-        log.warning("horse_died", case=case, attempt=number, status=ret_val)
-        with undisturbed():
-            reconciler = self._reconciler
-            why = "the horse died"
-            attempts.abandon(
-                self._ledger, case, number, why, self.name, reconciler.backoff, reconciler.chance()
-            )
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
@@ -134,7 +131,23 @@ class CasehandWorker(Worker):
     def teardown(self) -> None:
         """Send the horse away, and say goodbye to RQ."""
         self._stable.send_away()
+        self._give_up_case("the worker was stopped", is_crash=False)
         super().teardown()  # type: ignore[no-untyped-call]
+
+    def _give_up_case(self, why: str, is_crash: bool) -> None:
+        """Take the case in hand back at once: its horse is known to be dead."""
+        if self._in_hand is None:
+            return
+        case, number = self._in_hand
+        loss = Loss.CRASH if is_crash else Loss.STOP
+        if self._stopped_job_id == f"{case}-{number}":
+            loss, why = Loss.ORDER, "it was stopped by hand"
+        with undisturbed():
+            try:
+                self._reconciler.take_back(case, number, why, loss)
+            except SQLAlchemyError as error:
+                # The lease runs out all the same, and the reconciler takes the case back then.
+                log.warning("not_taken_back", case=case, attempt=number, error=type(error).__name__)
 
     def _reconcile_in_turn(self) -> None:
         if monotonic() - self._looked_at < TURN_SECONDS:
@@ -142,13 +155,19 @@ class CasehandWorker(Worker):
         with undisturbed():
             try:
                 done = self._reconciler.turn()
-            except (RedisAway, SQLAlchemyError) as error:
+            except (*AWAY, SQLAlchemyError) as error:
                 log.warning("not_reconciled", error=type(error).__name__)
-                self._revive()
+                self._try_to_revive()
             else:
                 if done is not None and (done.taken_back or done.handed_over):
                     log.info("reconciled", taken_back=done.taken_back, handed_over=done.handed_over)
         self._looked_at = monotonic()
+
+    def _try_to_revive(self) -> None:
+        try:
+            self._revive()
+        except CasehandError as error:
+            log.warning("queue_not_revived", reason=str(error))
 
     def _saddle(self) -> Ride:
         """In the forked child: open what may not be shared with the parent, and return what performs a job."""
@@ -160,9 +179,13 @@ class CasehandWorker(Worker):
         self._is_horse = True
 
         def ride(job_id: str, execution_id: str) -> bool:
-            job = self.job_class.fetch(job_id, connection=self.connection, serializer=self.serializer)
-            execution = Execution.fetch(execution_id, job_id, connection=self.connection)
-            self.perform_job(job, self.queues[0], execution)
+            try:
+                job = self.job_class.fetch(job_id, connection=self.connection, serializer=self.serializer)
+                execution = Execution.fetch(execution_id, job_id, connection=self.connection)
+                self.perform_job(job, self.queues[0], execution)
+            except AWAY as away:
+                # What became of the case stands in the ledger; RQ finds out by itself.
+                log.warning("redis_away", while_doing="ride", error=type(away).__name__)
             return not horse.is_spent
 
         return ride
@@ -176,6 +199,18 @@ def _is_ours(job: Job) -> bool:
         return False
 
 
+def _wait_for_redis(url: str) -> None:
+    """See that Redis answers; one of a crew waits for it, since its elder has seen it answer before."""
+    while True:
+        try:
+            return check_redis(url)
+        except CasehandError as error:
+            if CREW not in os.environ:
+                raise
+            log.warning("redis_away", reason=str(error))
+            Event().wait(TURN_SECONDS)
+
+
 def main() -> None:
     """Start one worker, and work until told to stop."""
     set_up_logs()
@@ -187,7 +222,7 @@ def main() -> None:
         ledger = Ledger.open(settings.ledger_url, settings.vault(), busy_seconds=PATIENCE_SECONDS)
         embedded = None if settings.redis_url else EmbeddedValkey(settings.home)
         url = settings.redis_url or (embedded.join() if embedded else "")
-        check_redis(url)
+        _wait_for_redis(url)
         revive = embedded.ensure if embedded else str
         worker = CasehandWorker(settings, ledger, Redis.from_url(url), revive)
         worker.start_horse()

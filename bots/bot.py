@@ -86,7 +86,7 @@ class Bot:
         return content
 
     def check(self) -> None:
-        """Raise what went wrong since the last check: a dialog nobody expected, or a page outside the bot's addresses."""
+        """Raise what went wrong since the last check: an unexpected dialog, or a page outside the addresses."""
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble

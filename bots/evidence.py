@@ -73,7 +73,9 @@ class Evidence:
                 marked.append(frame)
                 masks.append(frame.locator(f"[{MARK}]"))
         try:
-            return page.screenshot(type="jpeg", quality=60, mask=masks, timeout=SCREENSHOT_TIMEOUT_MS)
+            return page.screenshot(
+                type="jpeg", quality=60, mask=masks, mask_color="#000000", timeout=SCREENSHOT_TIMEOUT_MS
+            )
         finally:
             for frame in marked:
                 frame.evaluate(UNMARK, MARK)

@@ -45,8 +45,9 @@ def examine(home: Path, redis_url: str | None, browser: str | None, key_file: Pa
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
     """Whether Python is new enough."""
     detail = ".".join(map(str, version))
-    wanted = ".".join(map(str, OLDEST_PYTHON))
-    return Check("Python", version >= OLDEST_PYTHON, detail, f"install Python {wanted} or newer")
+    if version < OLDEST_PYTHON:
+        return Check("Python", False, detail, f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer")
+    return Check("Python", True, detail)
 
 
 def check_home(home: Path) -> Check:
@@ -66,8 +67,10 @@ def check_home(home: Path) -> Check:
 def check_disk(home: Path, least: int = LEAST_DISK_BYTES) -> Check:
     """Whether there is room for evidence and ledger; `least` in bytes."""
     free = shutil.disk_usage(_nearest(home)).free
-    mend = "make room, or set CASEHAND_HOME to a larger disk"
-    return Check("disk", free >= least, f"{free / 1e9:.1f} GB free", mend)
+    detail = f"{free / 1e9:.1f} GB free"
+    if free < least:
+        return Check("disk", False, detail, "make room, or set CASEHAND_HOME to a larger disk")
+    return Check("disk", True, detail)
 
 
 def check_key_file(path: Path) -> Check:
@@ -82,10 +85,11 @@ def check_key_file(path: Path) -> Check:
 def check_queue(home: Path, redis_url: str | None) -> Check:
     """Whether the Redis that is set answers, or else the embedded Valkey starts."""
     if redis_url:
-        return _tried("Redis", "answers", "", lambda: check_redis(redis_url))
-    return _tried(
-        "embedded Valkey", "starts", "sudo apt-get install redis-server", lambda: _start_valkey(home)
-    )
+        return _tried("Redis", "answers", "unset CASEHAND_REDIS_URL", lambda: check_redis(redis_url))
+    found = _tried("embedded Valkey", "found", "sudo apt-get install redis-server", find_server)
+    if not found.ok:
+        return found
+    return _tried("embedded Valkey", "starts", "", lambda: _start_valkey(home))
 
 
 def check_browser(configured: str | None) -> Check:
@@ -109,12 +113,11 @@ def _nearest(path: Path) -> Path:
 
 
 def _start_valkey(home: Path) -> None:
-    find_server()
     with EmbeddedValkey(home):
         pass
 
 
-def _tried(name: str, good: str, mend: str, attempt: Callable[[], None]) -> Check:
+def _tried(name: str, good: str, mend: str, attempt: Callable[[], object]) -> Check:
     try:
         attempt()
     except CasehandError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -25,6 +26,14 @@ MOST_CRASHES = 3
 
 Cases = schema.cases.c
 Attempts = schema.attempts.c
+
+
+class Loss(Enum):
+    """How an attempt was lost without its own word on how it ended."""
+
+    CRASH = "crash"  #: its horse or worker died: tried again, but not for ever
+    STOP = "stop"  #: its worker was told to stop at once: no fault of the case
+    ORDER = "order"  #: somebody stopped this very case: it waits for a person
 
 
 @dataclass(frozen=True)
@@ -125,14 +134,14 @@ def end(
 
 
 def abandon(
-    ledger: Ledger, case: str, number: int, why: str, by: str, backoff: Backoff, chance: float
+    ledger: Ledger, case: str, number: int, why: str, by: str, loss: Loss, backoff: Backoff, chance: float
 ) -> State | None:
     """Take back a case whose horse is known to be dead; returns its new state, None if it was not held so."""
     with ledger.writing() as connection:
         row = _row(connection, case)
         if row is None or row.state != State.WORKING or row.attempts != number:
             return None
-        return _take_back(ledger, connection, row, why, by, backoff, chance)
+        return _take_back(ledger, connection, row, why, by, loss, backoff, chance)
 
 
 def take_back_expired(ledger: Ledger, by: str, backoff: Backoff, chance: float) -> list[str]:
@@ -144,7 +153,11 @@ def take_back_expired(ledger: Ledger, by: str, backoff: Backoff, chance: float) 
             .with_for_update(skip_locked=True)
         ).all()
         why = "the worker was lost"
-        return [row.id for row in expired if _take_back(ledger, connection, row, why, by, backoff, chance)]
+        return [
+            row.id
+            for row in expired
+            if _take_back(ledger, connection, row, why, by, Loss.CRASH, backoff, chance)
+        ]
 
 
 def _row(connection: Connection, case: str) -> Row[Any]:
@@ -267,24 +280,26 @@ def _take_back(
     row: Row[Any],
     why: str,
     by: str,
+    loss: Loss,
     backoff: Backoff,
     chance: float,
 ) -> State | None:
     now = ledger.clock()
     commits.bodies_ended(connection, row.id, now)
     key = ledger.vault.open_key(row.id, row.key)
-    ending = _Ending(connection, now, row, row.attempts, by, key)
     connection.execute(
         update(schema.attempts)
         .where(Attempts.case == row.id, Attempts.number == row.attempts)
         .values(ended_at=now, end="lost", sealed_reason=key.seal_text(why))
     )
-    crashes = row.crashes + 1
-    if crashes < MOST_CRASHES:
-        not_before = now + backoff.delay(crashes, chance)
-        return ending.again("lost", why, not_before, crashes=crashes)
+    ending = _Ending(connection, now, row, row.attempts, by, key)
+    crashes = row.crashes + (loss is Loss.CRASH)
+    if loss is Loss.STOP:
+        return ending.again("lost", why, now)
+    if loss is Loss.CRASH and crashes < MOST_CRASHES:
+        return ending.again("lost", why, now + backoff.delay(crashes, chance), crashes=crashes)
     kind = EscalationKind.IN_DOUBT if ending.is_in_doubt() else EscalationKind.FAILURE
-    reason = f"{why}, {crashes} times with this case"
+    reason = f"{why}, {crashes} times with this case" if loss is Loss.CRASH else why
     return ending.escalate(kind, reason, None, Scene(), crashes=crashes)
 
 

@@ -85,7 +85,7 @@ def counts(ledger: Ledger, batch: str | None = None, workflow: str | None = None
     query = select(Cases.state, func.count()).group_by(Cases.state)
     with ledger.reading() as connection:
         rows = connection.execute(query.where(*_matching(batch, workflow))).all()
-    return {str(state): 0 for state in State} | {state: number for state, number in rows}
+    return {str(state): 0 for state in State} | dict(row.tuple() for row in rows)
 
 
 def counts_by_batch(ledger: Ledger) -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import math
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -118,12 +119,13 @@ def _delimiter(path: Path, encoding: str) -> str:
     return max(DELIMITERS, key=lambda delimiter: _names(path, encoding, delimiter))
 
 
-def _names(path: Path, encoding: str, delimiter: str) -> int:
+def _names(path: Path, encoding: str, delimiter: str) -> float:
     try:
         header = next(_rows(path, encoding, delimiter), None)
     except CasehandError:
         return 0
-    return len(header.cells) if header else 0
+    # No header: the file is empty but for this delimiter.
+    return len(header.cells) if header else math.inf
 
 
 def _rows(path: Path, encoding: str, delimiter: str, skip: int = 0) -> Iterator[Row]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, insert, literal, null, select, text, update
+from sqlalchemy import Connection, func, insert, literal, null, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
 from casehand.queue.cells import Row, as_written
-from casehand.queue.check import Accepted, Kind, Rejection, check, title_of
+from casehand.queue.check import Accepted, Kind, Rejection, as_stored, check, title_of
 from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, digest_of, read_table
 from casehand.queue.state import State
@@ -25,6 +25,7 @@ ROWS_AT_ONCE = 2_000
 ROWS_BEFORE_WRITING = 50_000
 TRIES = 5
 LONGEST_NAME = 80
+LOCK = 20172
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +184,12 @@ class _Intake:
     def _sealed_case(self, accepted: Accepted) -> _Sealed:
         case = self.ledger.new_id()
         key, wrapped = self.ledger.vault.new_key(case)
-        data = accepted.data.model_dump_json().encode()
         values = {
             "id": case,
             "reference": accepted.reference,
             "line": accepted.line,
             "key": wrapped,
-            "sealed_data": key.seal(data),
+            "sealed_data": key.seal(as_stored(accepted.data)),
         }
         return _Sealed(values, accepted.row)
 
@@ -207,6 +207,9 @@ class _Intake:
 
     def _write_batch(self, connection: Connection) -> None:
         """The batch stands first, so that whoever takes in the same file beside us is stopped here."""
+        if connection.dialect.name == "postgresql":
+            # Two files with the same references in another order would wait for each other.
+            connection.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(self.workflow))))
         connection.execute(
             insert(schema.batches).values(
                 id=self.batch,

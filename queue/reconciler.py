@@ -8,6 +8,7 @@ from datetime import timedelta
 from redis import Redis
 
 from casehand.queue import attempts, leases
+from casehand.queue.attempts import Loss
 from casehand.queue.backoff import Backoff
 from casehand.queue.dispatch import Dispatcher
 from casehand.queue.ledger import Ledger
@@ -37,6 +38,10 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         self.dispatcher = Dispatcher(self.ledger, self.redis)
+
+    def take_back(self, case: str, number: int, why: str, loss: Loss) -> None:
+        """Take back the case of an attempt that is known to be over, though nobody wrote how it ended."""
+        attempts.abandon(self.ledger, case, number, why, self.name, loss, self.backoff, self.chance())
 
     def turn(self) -> Reconciled | None:
         """One pass, if it is this process' turn."""

@@ -14,6 +14,7 @@ from casehand.queue.delimited import delimited
 from casehand.queue.spreadsheet import spreadsheet
 
 LARGEST_BYTES = 200_000_000
+LONGEST_NAME = 200
 SHOWN_CHARACTERS = 40
 
 _READERS: dict[str, Callable[[Path], Source]] = {
@@ -123,6 +124,8 @@ def _header(path: Path, cells: tuple[Cell, ...]) -> tuple[str, ...]:
         number = names.index(None) + 1
         raise CasehandError(f"{path.name}: column {number} has no name: name it or take it out")
     header = tuple(name for name in names if name is not None)
+    if any(len(name) > LONGEST_NAME for name in header):
+        raise CasehandError(f"{path.name} has a column whose name is too long: check that it has a header")
     twice = [name for name, times in Counter(map(plain_name, header)).items() if times > 1]
     if twice:
         shown = ", ".join(quoted(name) for name in header if plain_name(name) in twice)

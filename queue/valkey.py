@@ -9,8 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urlsplit
@@ -32,7 +33,10 @@ CONNECT_SECONDS = 2.0
 
 
 class EmbeddedValkey:
-    """One membership: the server lives while any process of the machine holds one."""
+    """One membership: the server lives while any process of the machine holds one.
+
+    As a context manager it gives the URL, and waits at its end until the server has stopped if it was the last.
+    """
 
     def __init__(self, home: Path) -> None:
         self._directory = home.absolute() / "valkey"
@@ -70,6 +74,8 @@ class EmbeddedValkey:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.leave()
+        with suppress(OSError):
+            self._wait_for_the_end()
 
     def _become_member(self) -> None:
         if self._membership is not None:
@@ -81,6 +87,21 @@ class EmbeddedValkey:
             os.close(membership)
             raise CasehandError(f"the embedded Valkey is stopping and does not end: see {self._log}")
         self._membership = membership
+
+    def _wait_for_the_end(self) -> None:
+        """Wait until the server has stopped, unless others need it."""
+        deadline = time.monotonic() + keeper.STOP_SECONDS
+        while self._is_kept() and not self._has_members() and time.monotonic() < deadline:
+            time.sleep(0.005)  # noqa: TID251 - the pause between two looks at the locks
+
+    def _has_members(self) -> bool:
+        """Whether others are members; not so when the keeper, stopping, has shut the door."""
+        lock = keeper.open_lock(self._directory / keeper.MEMBERS_LOCK)
+        try:
+            nobody = keeper.take_lock(lock, fcntl.LOCK_EX, 0)
+            return not nobody and keeper.take_lock(lock, fcntl.LOCK_SH, 0)
+        finally:
+            _let_go(lock)
 
     def _membership_counts(self) -> bool:
         """Whether the lock held is the one that others see: somebody may have removed the directory."""

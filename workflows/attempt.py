@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
 from playwright.sync_api import Error as PlaywrightError
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from casehand.bots.bot import Bot
 from casehand.bots.evidence import Evidence
@@ -26,6 +27,9 @@ from casehand.workflows.record import Record
 from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, TimeUp
 from casehand.workflows.workflow import Workflow
 
+LEDGER_PAUSE = timedelta(seconds=10)
+"""How long a case waits whose attempt could not write to the ledger."""
+
 log = structlog.get_logger()
 
 
@@ -40,6 +44,7 @@ class Attempt:
     evidence_of: Callable[[list[str]], Evidence]
     record: Record
     refuse: Callable[[str, str], None]  #: told when a sign-in is refused: bot and reason
+    open_commits: list[str] = field(default_factory=list)  #: begun, and not come to a good end
     broken: bool = False  #: whether the browser can be trusted no more
 
     def run(self) -> Outcome:
@@ -69,8 +74,9 @@ class Attempt:
         except InDoubt as doubt:
             return Escalated(EscalationKind.IN_DOUBT, str(doubt), scene=self._scene("in doubt"))
         except TimeUp:
-            self._forget_sessions()
-            return Failed(f"took longer than {self.workflow.timeout}", self._scene("time up"))
+            scene = self._scene("time up")
+            self.broken = True  # Whatever hung may hang still.
+            return Failed(f"took longer than {self.workflow.timeout}", scene)
 
     def _sign_in(self) -> None:
         for bot in {bot.name: bot for bot in self.workflow.bots.values()}.values():
@@ -89,9 +95,17 @@ class Attempt:
         bots = {parameter: self._bots[bot.name] for parameter, bot in self.workflow.bots.items()}
         result = self.workflow(case, **bots)
         self.check_pages()
+        if self.open_commits:
+            # Its `except` swallowed what went wrong there; what the workflow says of itself counts no more.
+            raise SystemException(
+                f"the workflow went on after a failed change: {', '.join(self.open_commits)}"
+            )
         return Done(None if result is None else result.model_dump_json())
 
     def _outcome(self, error: Exception) -> Outcome:
+        if isinstance(error, DBAPIError):
+            self._forget_sessions()
+            return Waiting("the ledger did not answer", self.ledger.clock() + LEDGER_PAUSE)
         if isinstance(error, BusinessException):
             return Escalated(EscalationKind.BUSINESS, str(error), scene=self._scene("exception"))
         if isinstance(error, SystemException | PlaywrightError):
@@ -125,7 +139,7 @@ class Attempt:
         if picture is None:
             self.broken = True
         self.record.note(title, evidence=picture)
-        return Scene(bot.page.url, picture)
+        return Scene(_address(bot), picture)
 
     def _forget_sessions(self) -> None:
         """After a failure nobody knows what state a session is in: sign in anew."""
@@ -158,6 +172,12 @@ class _Log:
 
     def now(self) -> datetime:
         return self.attempt.ledger.clock()
+
+    def begins(self, name: str) -> None:
+        self.attempt.open_commits.append(name)
+
+    def ended_well(self, name: str) -> None:
+        self.attempt.open_commits.remove(name)
 
     def unresolved(self, name: str) -> list[Intent]:
         return [intent for intent in self.attempt.begun.unresolved if intent.name == name]
@@ -209,6 +229,12 @@ def _unless_lost(held: bool) -> None:
 
 def _name_of(bot: Bot | None) -> str | None:
     return None if bot is None else bot.name
+
+
+def _address(bot: Bot) -> str:
+    """The page's address, and those of the frames in it."""
+    frames = (frame.url for frame in bot.page.frames if frame.url != "about:blank")
+    return " > ".join(dict.fromkeys([bot.page.url, *frames]))
 
 
 def _in_one_line(error: Exception) -> str:

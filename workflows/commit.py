@@ -26,6 +26,12 @@ class CommitLog(Protocol):
     def now(self) -> datetime:
         """The time."""
 
+    def begins(self, name: str) -> None:
+        """Hear that a commit is entered."""
+
+    def ended_well(self, name: str) -> None:
+        """Hear that its change stands."""
+
     def unresolved(self, name: str) -> list[Intent]:
         """The intents of earlier attempts of which nothing is known yet."""
 
@@ -70,6 +76,7 @@ class Commit:
     def __enter__(self) -> None:
         frame = sys._getframe(1)
         check_body_has_own_line(frame)
+        self._log.begins(self._name)
         self._log.check_pages()
         if self._stands_already():
             self._skipping = Skipping(frame)
@@ -86,10 +93,12 @@ class Commit:
         if self._skipping is not None:
             if not self._skipping.ended():
                 raise InDoubt("the body of a commit ran although its change was there already")
+            self._log.ended_well(self._name)
             return kind is BodySkipped
         if kind is not None:
             return False
         self._read_back()
+        self._log.ended_well(self._name)
         return False
 
     def _stands_already(self) -> bool:

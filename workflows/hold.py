@@ -9,6 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 
+import structlog
+
 from casehand.queue.attempts import LEASE
 
 MARGIN = 2.0
@@ -19,6 +21,8 @@ BEAT = LEASE.total_seconds() / 5
 
 CLOCK_BOOTTIME = 7
 SIGEV_SIGNAL = 0
+
+log = structlog.get_logger()
 
 
 class Hold:
@@ -32,7 +36,12 @@ class Hold:
         self._renew = renew
         self._timer = timer
         self._over = threading.Event()
+        self._ending = False
         self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
+
+    def ending(self) -> None:
+        """From now on the case may leave this attempt's hands by its own word."""
+        self._ending = True
 
     def __enter__(self) -> "Hold":
         self._thread.start()
@@ -50,9 +59,12 @@ class Hold:
             asked = monotonic()
             try:
                 kept = self._renew()
-            except Exception:  # noqa: BLE001 — a ledger that is away: the timer decides when it has been so too long
+            except Exception as error:  # noqa: BLE001 — the timer decides when the ledger was away too long
+                log.warning("not_renewed", error=type(error).__name__)
                 continue
-            if not kept and not self._over.is_set():
+            if not kept:
+                if self._ending:
+                    return
                 os.kill(os.getpid(), signal.SIGKILL)
             self._timer.set(LEASE.total_seconds() - MARGIN - (monotonic() - asked))
 

@@ -1,6 +1,7 @@
 """The horse: the process that holds one warm browser and works cases one after another."""
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from time import monotonic
 from typing import ClassVar
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from casehand.bots.bot import Account, Bot
 from casehand.bots.browser import WarmBrowser
@@ -29,6 +31,7 @@ from casehand.workflows.disturbance import undisturbed
 from casehand.workflows.hold import MARGIN, Hold, KillTimer
 from casehand.workflows.installed import installed_bots
 from casehand.workflows.record import Record
+from casehand.workflows.signals import LostCase
 from casehand.workflows.workflow import Workflow
 
 SIGN_IN_TURN = timedelta(seconds=60)
@@ -70,22 +73,36 @@ class Horse:
             structlog.contextvars.bound_contextvars(
                 case=case, attempt=number, workflow=begun.workflow, worker=self.worker
             ),
-            Hold(partial(attempts.renew, self.ledger, case, number), self._timer),
+            Hold(partial(attempts.renew, self.ledger, case, number), self._timer) as hold,
         ):
-            return self._work(begun)
+            return self._work(begun, hold)
 
-    def _work(self, begun: Begun) -> State | None:
+    def _work(self, begun: Begun, hold: Hold) -> State | None:
         log.info("attempt_begun")
         record = Record(self.ledger.clock)
-        outcome = self._run(begun, record)
-        with undisturbed():
-            state = attempts.end(
-                self.ledger, begun, outcome, record.as_json(), self.settings.backoff, self.chance()
-            )
+        try:
+            outcome = self._run(begun, record)
+        except LostCase:
+            log.warning("case_lost")
+            return None
+        hold.ending()
+        state = self._end(begun, outcome, record)
         log.info("attempt_ended", end=type(outcome).__name__.lower(), state=state)
         self.worked += 1
         self.is_spent = self.is_spent or self.worked >= self.settings.browser_cases
         return state
+
+    def _end(self, begun: Begun, outcome: Outcome, record: Record) -> State | None:
+        """Write how it ended, trying again while the ledger is away; the lease's timer ends that in time."""
+        while True:
+            try:
+                with undisturbed():
+                    return attempts.end(
+                        self.ledger, begun, outcome, record.as_json(), self.settings.backoff, self.chance()
+                    )
+            except DBAPIError as away:
+                log.warning("ledger_away", while_doing="end", error=type(away.orig).__name__)
+                _pause_briefly()
 
     def _run(self, begun: Begun, record: Record) -> Outcome:
         # Playwright is imported here, in the horse, and never in the worker that it was forked from.
@@ -177,6 +194,4 @@ def _origins(settings: Settings, bots: dict[str, type[Bot]]) -> Iterator[str]:
 
 
 def _pause_briefly() -> None:
-    import time
-
-    time.sleep(0.2)  # noqa: TID251 — waits for a lease that another process holds
+    time.sleep(0.2)  # noqa: TID251 — waits for what another process holds

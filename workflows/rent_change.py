@@ -33,15 +33,13 @@ class RentChanged(BaseModel):
 @workflow("housing-benefit/rent-change", reference="claim", minutes_by_hand=4)
 def change_rent(case: Case[RentChange], benefits: BenefitsBot) -> RentChanged:
     """Put the new rent on the claim, unless the rules say that a person must decide."""
-    new = case.data
+    rent, start = case.data.weekly_rent, case.data.from_date
     with case.step("find the claim"):
-        claim = benefits.open_claim(new.claim)
-    if (new.weekly_rent, new.from_date) not in claim.rents:
+        claim = benefits.open_claim(case.data.claim)
+    if (rent, start) not in claim.rents:
         check_rules(case, claim)
-    with case.commit(
-        "put the new rent on the claim", done=lambda: claim.has_rent(new.weekly_rent, new.from_date)
-    ):
-        claim.add_rent(new.weekly_rent, new.from_date)
+    with case.commit("put the new rent on the claim", done=lambda: claim.has_rent(rent, start)):
+        claim.add_rent(rent, start)
     return RentChanged(weekly_award=claim.weekly_award)
 
 

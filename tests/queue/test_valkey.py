@@ -139,6 +139,14 @@ def test_the_server_ends_with_the_last_member_and_not_before(home: Path) -> None
     assert not (home / "valkey/valkey.sock").exists()
 
 
+def test_the_end_of_the_context_is_the_end_of_the_server_unless_others_need_it(home: Path) -> None:
+    with EmbeddedValkey(home):
+        with EmbeddedValkey(home) as url:
+            server = server_id(url)
+        assert server_id(url) == server
+    assert not processes_of(home)
+
+
 def test_leaving_twice_or_without_having_joined_is_no_error(home: Path) -> None:
     valkey = EmbeddedValkey(home)
     valkey.leave()

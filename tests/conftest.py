@@ -1,0 +1,146 @@
+"""What the tests stand on: a real Valkey, a real PostgreSQL beside SQLite, a real browser."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import chown, which
+from tempfile import TemporaryDirectory
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import create_engine, text
+
+from casehand.bots.chromium import find_browser, launch_arguments
+from casehand.queue.ledger import Ledger
+from casehand.queue.valkey import EmbeddedValkey
+from casehand.queue.vault import KEY_BYTES, Vault
+from casehand.settings import PREFIX
+
+POSTGRES_USER = "postgres"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine reaches a test, and none is left to the next."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Valkey of the test run's own."""
+    with TemporaryDirectory() as home, EmbeddedValkey(Path(home)) as url:
+        yield url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """An empty Redis database."""
+    with Redis.from_url(redis_url) as connection:
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of the test run's own, on a socket; the tests that want it are skipped where there is none."""
+    programs = _postgres_programs()
+    if programs is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is missing: install Debian's package postgresql")
+        pytest.skip("PostgreSQL is not installed here (Debian's package is postgresql)")
+    with TemporaryDirectory(prefix="pg") as name:
+        folder = Path(name)
+        user = _give_to_postgres(folder)
+        data = folder / "data"
+        run = {"check": True, "user": user, "capture_output": True, "cwd": folder}
+        subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", POSTGRES_USER], **run)
+        options = f"-k {folder} -c listen_addresses= -c fsync=off -c log_min_messages=panic"
+        log = folder / "log"
+        subprocess.run([programs / "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start"], **run)
+        try:
+            yield f"postgresql+psycopg://{POSTGRES_USER}@/postgres?host={folder}"
+        finally:
+            subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty ledger; a test that takes it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return _fresh_database(url)
+
+
+@pytest.fixture
+def vault() -> Vault:
+    """A master key."""
+    return Vault(os.urandom(KEY_BYTES))
+
+
+@pytest.fixture
+def ledger(ledger_url: str, vault: Vault) -> Iterator[Ledger]:
+    """An empty ledger of either kind."""
+    opened = Ledger.open(ledger_url, vault)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """The browser that Casehand itself would take."""
+    return {**browser_type_launch_args, "executable_path": find_browser(), "args": launch_arguments()}
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """Waits for a condition with a deadline, and says what did not come true."""
+    pause = Event()
+
+    def wait(condition: Callable[[], object], seconds: float = 30, what: str = "it") -> None:
+        deadline = monotonic() + seconds
+        while not condition():
+            assert monotonic() < deadline, f"{what} did not come true within {seconds} seconds"
+            pause.wait(0.05)
+
+    return wait
+
+
+def _postgres_programs() -> Path | None:
+    on_path = which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+def _give_to_postgres(folder: Path) -> str | None:
+    """PostgreSQL refuses to run as root: its own user takes the folder then."""
+    if os.geteuid() != 0:
+        return None
+    user = POSTGRES_USER if _exists(POSTGRES_USER) else "nobody"
+    chown(folder, user)
+    return user
+
+
+def _exists(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
+
+
+def _fresh_database(url: str) -> str:
+    name = f"ledger_{os.urandom(6).hex()}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.replace("/postgres?", f"/{name}?")
