@@ -16,6 +16,9 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
+# A browser that is killed leaves its profile in the temp directory. PostgreSQL's own user must be able to pass.
+CLEARING_TMP = mine="$$(mktemp -d)"; trap 'rm -rf "$$mine"' EXIT; trap 'exit 130' INT TERM; chmod 711 "$$mine"; TMPDIR="$$mine"
+
 # An environment that was moved, or whose Python has gone, is made anew.
 ifneq ($(wildcard .venv/installed),)
 $(shell [ "$$(cat .venv/installed)" = "$$(pwd -P)" ] && .venv/bin/python -c '' 2>/dev/null || rm -f .venv/installed)
@@ -27,15 +30,14 @@ help: ## what can be made
 
 .PHONY: demo
 demo: .venv/checked ## show Casehand at work: a practice system, a sample batch, two workers
-	@.venv/bin/casehand demo $(ARGS)
+	@$(CLEARING_TMP) .venv/bin/casehand demo $(ARGS)
 
 .PHONY: test
 test: .venv/checked ## run all tests; ARGS are pytest's, as in: make test ARGS='tests/queue -k lease'
-	@kept="$$(mktemp -d)"; trap 'rm -rf "$$kept"' EXIT; trap 'exit 130' INT TERM; \
-	.venv/bin/pytest -o cache_dir=$(CACHE)/pytest --basetemp "$$kept/tests" $(ARGS)
+	@$(CLEARING_TMP) .venv/bin/pytest -o cache_dir=$(CACHE)/pytest $(ARGS)
 
 .PHONY: check
-check: .venv/installed ## look for faults without running anything: ruff and mypy
+check: .venv/installed home ## look for faults without running anything: ruff and mypy
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
@@ -54,6 +56,11 @@ python:
 	@[ -n "$(PYTHON)" ] || { echo "Casehand needs Python 3.11 or newer: install it, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python lacks its venv module: run 'sudo apt-get install python3-venv', then make again" >&2; exit 1; }
 
+# Before a cache makes it: others are not to look into it.
+.PHONY: home
+home:
+	@mkdir -p .casehand && chmod 700 .casehand
+
 # The environment, made anew when what it is made from has changed. Pip of whatever age builds with the same setuptools.
 .venv/installed: pyproject.toml constraints.txt | python
 	@echo "Installing into .venv (about a minute)"
@@ -63,6 +70,6 @@ python:
 	@pwd -P > $@
 
 # What the machine lacks besides, the browser above all.
-.venv/checked: .venv/installed
+.venv/checked: .venv/installed | home
 	@.venv/bin/casehand doctor --mend
 	@touch $@

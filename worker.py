@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -177,18 +178,31 @@ class CasehandWorker(SteadyWorker):
         horse = Horse(self._settings, ledger, workflows, self.name)
         Horse.current = horse
         self._is_horse = True
+        return _Jobs(self, horse)
 
-        def ride(job_id: str, execution_id: str) -> bool:
-            try:
-                job = self.job_class.fetch(job_id, connection=self.connection, serializer=self.serializer)
-                execution = Execution.fetch(execution_id, job_id, connection=self.connection)
-                self.perform_job(job, self.queues[0], execution)
-            except AWAY as away:
-                # What became of the case stands in the ledger; RQ finds out by itself.
-                log.warning("redis_away", while_doing="ride", error=type(away).__name__)
-            return not horse.is_spent
 
-        return ride
+@dataclass
+class _Jobs:
+    """A horse taking RQ's jobs."""
+
+    worker: CasehandWorker
+    horse: Horse
+
+    def perform(self, job: str, execution: str) -> bool:
+        """Perform a job as RQ does; whether the horse stays for another."""
+        connection, serializer = self.worker.connection, self.worker.serializer
+        try:
+            fetched = self.worker.job_class.fetch(job, connection=connection, serializer=serializer)
+            fetched_execution = Execution.fetch(execution, job, connection=connection)
+            self.worker.perform_job(fetched, self.worker.queues[0], fetched_execution)
+        except AWAY as away:
+            # What became of the case stands in the ledger; RQ finds out by itself.
+            log.warning("redis_away", while_doing="perform", error=type(away).__name__)
+        return not self.horse.is_spent
+
+    def idle(self, seconds: float) -> None:
+        """Let the horse know."""
+        self.horse.idle(seconds)
 
 
 def _is_ours(job: Job) -> bool:

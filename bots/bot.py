@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from casehand.bots.hours import Hours
 from casehand.exceptions import OutsideAddress, SystemException
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class Bot:
 
     name: ClassVar[str]
     sessions: ClassVar[int] = 1  #: how many sessions the system lets this bot hold at once, everywhere
+    account_sessions: ClassVar[int | None] = None  #: how many of them may be one account's; None for all
     hours: ClassVar[str | None] = None  #: when it is open, such as "Mon-Sat 07:00-19:00"
+    closed: ClassVar[frozenset[date]] = frozenset()  #: days on which it is not
     settles: ClassVar[timedelta] = timedelta(seconds=60)
     """How long after a request the system may still be making the change: a no that is read earlier proves nothing."""
     also: ClassVar[tuple[str, ...]] = ()  #: further addresses it needs, such as "https://login.example"
@@ -98,6 +101,21 @@ class Bot:
         page.set_default_timeout(self.patience.total_seconds() * 1000)
         page.on("dialog", self._meet)
         page.on("framenavigated", self._follow)
+
+    @classmethod
+    def slots(cls, accounts: int) -> int:
+        """How many sessions there may be with so many accounts."""
+        if cls.account_sessions is None:
+            return cls.sessions
+        return min(cls.sessions, cls.account_sessions * accounts)
+
+    @classmethod
+    def must_wait_until(cls, now: datetime, length: timedelta) -> datetime | None:
+        """When work that takes so long may begin; None when it may now."""
+        if cls.hours is None:
+            return None
+        hours = Hours.parse(cls.hours, cls.closed)
+        return None if hours.may_begin(now, length) else hours.next_opening(now)
 
     @classmethod
     def origins(cls, url: str) -> list[str]:

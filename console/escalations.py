@@ -10,9 +10,11 @@ from casehand.console.listing import say, show_json, show_table
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
+from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseLine, find_case, tell
 from casehand.queue.escalations import Escalation
 from casehand.queue.outcome import EscalationKind
+from casehand.queue.pauses import all_pauses
 from casehand.queue.reasons import reason_for
 from casehand.workflows.forms import check_form
 
@@ -36,10 +38,12 @@ def escalations(
     """List what waits for a person, oldest first."""
     if context.invoked_subcommand is not None:
         return
-    waiting = ledger_escalations.waiting(Office().ledger, workflow, batch)
+    office = Office()
+    waiting = ledger_escalations.waiting(office.ledger, workflow, batch)
     if json:
         show_json(waiting)
         return
+    _tell_notices(office)
     rows = [(one.reference, one.kind, one.reason, _ways(one), one.opened_at) for one in waiting]
     show_table("Waiting for a person", ("Reference", "Kind", "Why", "Answers", "Since"), rows)
 
@@ -90,6 +94,16 @@ def cancel(which: Which) -> None:
     case = find_case(office.ledger, which)
     ledger_escalations.cancel(office.ledger, case.id, office.person)
     say(f"{case.reference} is cancelled.")
+
+
+def _tell_notices(office: Office) -> None:
+    """What a person should know of that is no single case's trouble."""
+    for pause in all_pauses(office.ledger):
+        say(f"The {pause.kind} {pause.name} is paused: {pause.reason}. `casehand resume` lets it go on.")
+    for breaker in open_breakers(office.ledger):
+        say(
+            f"The system of the bot {breaker.bot} fails case after case: its cases wait, and one tries at times."
+        )
 
 
 def _ways(escalation: Escalation) -> str:

@@ -9,6 +9,7 @@ from casehand.bots.evidence import read_evidence
 from casehand.console.completion import complete_workflow
 from casehand.console.listing import say, show_json, show_table, shown
 from casehand.console.office import Office
+from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_cases, tell
 from casehand.queue.pauses import all_pauses
 from casehand.queue.state import State
@@ -48,6 +49,11 @@ def status(
     if paused:
         show_table("Paused", ("What", "Name", "Reason", "Since"), paused)
         say("`casehand resume` lets it go on.")
+    for breaker in open_breakers(office.ledger):
+        say(
+            f"The system of the bot {breaker.bot} has failed case after case since {shown(breaker.opened_at)}: "
+            f"its cases wait at no cost, and one tries again at {shown(breaker.probe_at)}."
+        )
     if now["escalated"]:
         say(f"{now['escalated']} cases wait for a person: `casehand escalations` shows them.")
 

@@ -1,5 +1,6 @@
 """Watching cases being worked: a progress bar on a terminal, plain lines elsewhere."""
 
+from datetime import timedelta
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -14,11 +15,11 @@ PLAIN_STEP = 10
 
 
 class Watch:
-    """Shows how far the cases of one batch, or all, have come."""
+    """Shows how far the cases have come; one that is tried again within `patience` is waited for."""
 
-    def __init__(self, ledger: Ledger, batch: str | None = None) -> None:
+    def __init__(self, ledger: Ledger, patience: timedelta) -> None:
         self._ledger = ledger
-        self._batch = batch
+        self._patience = patience
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -42,7 +43,7 @@ class Watch:
 
     def is_over(self) -> bool:
         """Show where things stand; whether there is nothing left that could be worked now."""
-        now = counts(self._ledger, self._batch)
+        now = counts(self._ledger)
         total = sum(now.values())
         ended = total - now["queued"] - now["working"]
         text = f"{now['done']} done, {now['escalated']} for a person, {now['working']} being worked"
@@ -51,4 +52,4 @@ class Watch:
         elif total and (step := ended * 100 // total // PLAIN_STEP) > self._said:
             self._said = step
             say(f"{ended} of {total}: {text}")
-        return unfinished(self._ledger) == 0
+        return unfinished(self._ledger, self._patience) == 0

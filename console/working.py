@@ -74,8 +74,9 @@ def _run(office: Office, workers: int, burst: bool) -> None:
 
 
 def _run_crew(office: Office, workers: int, burst: bool) -> None:
+    patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
-    with Crew(workers, _logs(office) if watched else None) as crew, Watch(office.ledger) as watch:
+    with Crew(workers, _logs(office) if watched else None) as crew, Watch(office.ledger, patience) as watch:
         crew.work_until(watch.is_over if burst else lambda: False)
 
 

@@ -2,24 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
-from casehand.queue import commits, schema
+from casehand.queue import breaker, commits, schema
 from casehand.queue.backoff import Backoff
-from casehand.queue.commits import Intent
+from casehand.queue.breaker import BreakerPolicy
+from casehand.queue.commits import CommitState, Intent
 from casehand.queue.ledger import Ledger
-from casehand.queue.move import move
+from casehand.queue.move import AMENDED, move
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
-from casehand.queue.pauses import held
+from casehand.queue.readiness import ready
 from casehand.queue.state import State
 from casehand.queue.vault import Key
 
-LEASE = timedelta(seconds=20)
+LEASE = timedelta(seconds=15)
 """How long a case stays with a worker that is not heard of. Recovery after a killed worker takes this long."""
+
+GRACE = timedelta(seconds=5)
+"""How much longer than its lease a case is left alone: the clocks of two machines may differ by so much."""
+
+SYSTEM_ANSWERED = frozenset({EscalationKind.BUSINESS, EscalationKind.QUESTION})
+"""Escalations that show that the legacy system is well."""
 
 MOST_CRASHES = 3
 """A case that kills its horse this often is not given to another."""
@@ -32,6 +39,7 @@ class Loss(Enum):
     """How an attempt was lost without its own word on how it ended."""
 
     CRASH = "crash"  #: its horse or worker died: tried again, but not for ever
+    SILENCE = "silence"  #: nothing was heard of it until its lease ran out: it has waited long enough
     STOP = "stop"  #: its worker was told to stop at once: no fault of the case
     ORDER = "order"  #: somebody stopped this very case: it waits for a person
 
@@ -50,19 +58,34 @@ class Begun:
     after_failure: bool
     answers: Mapping[str, str]  #: JSON, by the question's fingerprint
     unresolved: tuple[Intent, ...]
+    made: frozenset[str] = frozenset()  #: the names of commits that stand, since the data was last amended
 
 
-def begin(ledger: Ledger, case: str, number: int, worker: str, lease: timedelta = LEASE) -> Begun | None:
+def begin(
+    ledger: Ledger,
+    case: str,
+    number: int,
+    worker: str,
+    lease: timedelta = LEASE,
+    policy: BreakerPolicy = BreakerPolicy(),
+) -> Begun | None:
     """Take a case in hand as its attempt `number`.
 
-    Returns None when it is not to be had: worked by another, not yet due, paused, or that attempt is past.
+    Returns None when it is not to be had: worked by another, not yet due, paused, behind another with its
+    reference, or that attempt is past.
     """
     with ledger.writing() as connection:
         now = ledger.clock()
         before = connection.execute(
-            select(Cases.failures, Cases.crashes).where(Cases.id == case).with_for_update()
+            select(Cases.failures, Cases.crashes, Cases.workflow, Cases.reference)
+            .where(Cases.id == case)
+            .with_for_update()
         ).first()
-        taken = before is not None and move(
+        if before is None:
+            return None
+        _lock_reference(connection, before.reference)
+        breakers = breaker.lock(connection, before.workflow)
+        taken = move(
             connection,
             case,
             State.QUEUED,
@@ -71,13 +94,14 @@ def begin(ledger: Ledger, case: str, number: int, worker: str, lease: timedelta 
             actor=worker,
             action="begun",
             attempt=number - 1,
-            only_if=(Cases.not_before <= now) & ~held(),
+            only_if=ready(now),
             attempts=number,
             worker=worker,
             lease_until=now + lease,
         )
-        if before is None or not taken:
+        if not taken:
             return None
+        breaker.begin_probe(connection, breakers, now, policy)
         after_failure = before.failures + before.crashes > 0
         connection.execute(
             insert(schema.attempts).values(
@@ -85,6 +109,22 @@ def begin(ledger: Ledger, case: str, number: int, worker: str, lease: timedelta 
             )
         )
         return _begun(ledger, connection, case, number, worker, after_failure)
+
+
+def workflow_of(ledger: Ledger, case: str) -> str | None:
+    """The name of the case's workflow; None for an unknown case."""
+    with ledger.reading() as connection:
+        return connection.execute(select(Cases.workflow).where(Cases.id == case)).scalar()
+
+
+def postpone(ledger: Ledger, case: str, number: int, until: datetime) -> None:
+    """Let a queued case wait, at no cost, if attempt `number` would be its next."""
+    with ledger.writing() as connection:
+        connection.execute(
+            update(schema.cases)
+            .where(Cases.id == case, Cases.state == State.QUEUED, Cases.attempts == number - 1)
+            .values(not_before=until)
+        )
 
 
 def renew(ledger: Ledger, case: str, number: int, lease: timedelta = LEASE) -> bool:
@@ -105,21 +145,26 @@ def renew(ledger: Ledger, case: str, number: int, lease: timedelta = LEASE) -> b
 
 
 def end(
-    ledger: Ledger, begun: Begun, outcome: Outcome, steps: str, backoff: Backoff, chance: float
+    ledger: Ledger,
+    begun: Begun,
+    outcome: Outcome,
+    steps: str,
+    backoff: Backoff,
+    chance: float,
+    policy: BreakerPolicy = BreakerPolicy(),
 ) -> State | None:
     """Write how an attempt ended, with its steps (JSON); returns the case's new state.
 
     Returns None when the attempt no longer held the case: then nothing is written.
     """
     with ledger.writing() as connection:
+        row = _in_hand(connection, begun.case, begun.number)
+        if row is None:
+            return None
         now = ledger.clock()
         commits.bodies_ended(connection, begun.case, now)
-        row = _row(connection, begun.case)
         ending = _Ending(connection, now, row, begun.number, begun.worker, begun.key)
-        state = _write(ending, outcome, backoff, chance)
-        if state is None:
-            connection.rollback()
-            return None
+        state = _write(ending, outcome, backoff, chance, policy)
         connection.execute(
             update(schema.attempts)
             .where(Attempts.case == begun.case, Attempts.number == begun.number)
@@ -138,8 +183,8 @@ def abandon(
 ) -> State | None:
     """Take back a case whose horse is known to be dead; returns its new state, None if it was not held so."""
     with ledger.writing() as connection:
-        row = _row(connection, case)
-        if row is None or row.state != State.WORKING or row.attempts != number:
+        row = _in_hand(connection, case, number)
+        if row is None:
             return None
         return _take_back(ledger, connection, row, why, by, loss, backoff, chance)
 
@@ -149,27 +194,36 @@ def take_back_expired(ledger: Ledger, by: str, backoff: Backoff, chance: float) 
     with ledger.writing() as connection:
         expired = connection.execute(
             select(schema.cases)
-            .where(Cases.state == State.WORKING, Cases.lease_until < ledger.clock())
+            .where(Cases.state == State.WORKING, Cases.lease_until < ledger.clock() - GRACE)
             .with_for_update(skip_locked=True)
         ).all()
         why = "the worker was lost"
         return [
             row.id
             for row in expired
-            if _take_back(ledger, connection, row, why, by, Loss.CRASH, backoff, chance)
+            if _take_back(ledger, connection, row, why, by, Loss.SILENCE, backoff, chance)
         ]
 
 
-def _row(connection: Connection, case: str) -> Row[Any]:
-    return connection.execute(select(schema.cases).where(Cases.id == case).with_for_update()).one()
+def _in_hand(connection: Connection, case: str, number: int) -> Row[Any] | None:
+    """The case, locked, if it is this attempt's: locked before anything else, so that none waits for another."""
+    held = select(schema.cases).where(
+        Cases.id == case, Cases.state == State.WORKING, Cases.attempts == number
+    )
+    return connection.execute(held.with_for_update()).first()
 
 
 def _begun(
     ledger: Ledger, connection: Connection, case: str, number: int, worker: str, after_failure: bool
 ) -> Begun:
-    row = _row(connection, case)
+    row = connection.execute(select(schema.cases).where(Cases.id == case)).one()
     key = ledger.vault.open_key(case, row.key)
-    answered = connection.execute(select(schema.answers).where(schema.answers.c.case == case))
+    amended_at, amended_after = _last_amended(connection, case)
+    answers = schema.answers
+    answered = connection.execute(
+        select(answers).where(answers.c.case == case, answers.c.answered_at > amended_at)
+    )
+    intents = commits.of_case(connection, case)
     return Begun(
         case=case,
         number=number,
@@ -180,8 +234,25 @@ def _begun(
         key=key,
         after_failure=after_failure,
         answers={answer.question: key.open_text(answer.sealed_answer) for answer in answered},
-        unresolved=tuple(commits.unresolved(connection, case)),
+        unresolved=tuple(intent for intent in intents if intent.state is CommitState.INTENDED),
+        made=frozenset(
+            intent.name
+            for intent in intents
+            if intent.state is CommitState.MADE and intent.attempt > amended_after
+        ),
     )
+
+
+def _last_amended(connection: Connection, case: str) -> tuple[datetime, int]:
+    """When the data was last amended, and after which attempt: what was answered or made before is of other data."""
+    entries = schema.audit.c
+    amended = connection.execute(
+        select(entries.at, entries.attempt)
+        .where(entries.subject == case, entries.action == AMENDED)
+        .order_by(entries.id.desc())
+        .limit(1)
+    ).first()
+    return (datetime.min.replace(tzinfo=UTC), 0) if amended is None else (amended.at, amended.attempt)
 
 
 @dataclass(frozen=True)
@@ -249,8 +320,21 @@ class _Ending:
         return bool(commits.unresolved(self.connection, self.row.id))
 
 
-def _write(ending: _Ending, outcome: Outcome, backoff: Backoff, chance: float) -> State | None:
+def _lock_reference(connection: Connection, reference: str) -> None:
+    """Let no other transaction begin a case with this reference meanwhile; SQLite has but one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(reference))))
+
+
+def _write(
+    ending: _Ending, outcome: Outcome, backoff: Backoff, chance: float, policy: BreakerPolicy
+) -> State | None:
+    if isinstance(outcome, Done) or (isinstance(outcome, Escalated) and outcome.kind in SYSTEM_ANSWERED):
+        breaker.note_success(ending.connection, ending.row.workflow, ending.now, ending.actor)
     match outcome:
+        case Done() if ending.is_in_doubt():
+            reason = "the workflow ended without finding out whether a change was made"
+            return ending.escalate(EscalationKind.IN_DOUBT, reason, None, Scene())
         case Done(result):
             return ending.move(
                 State.DONE, "done", sealed_result=_sealed(ending.key, result), sealed_reason=None
@@ -260,10 +344,16 @@ def _write(ending: _Ending, outcome: Outcome, backoff: Backoff, chance: float) -
         case Escalated(kind, reason, question, scene):
             return ending.escalate(kind, reason, question, scene)
         case Failed(reason, scene):
-            return _fail(ending, reason, scene, backoff, chance)
+            return _fail(ending, reason, scene, backoff, chance, policy)
 
 
-def _fail(ending: _Ending, reason: str, scene: Scene, backoff: Backoff, chance: float) -> State | None:
+def _fail(
+    ending: _Ending, reason: str, scene: Scene, backoff: Backoff, chance: float, policy: BreakerPolicy
+) -> State | None:
+    workflow, now = ending.row.workflow, ending.now
+    probe_at = breaker.note_failure(ending.connection, workflow, now, policy, ending.actor)
+    if probe_at is not None:
+        return ending.again("waits", reason, now)
     failures = ending.row.failures + 1
     # A change of which nothing is known yet is worth one more look before a person is asked to look.
     spent = failures - 1 if ending.is_in_doubt() else failures
@@ -293,13 +383,13 @@ def _take_back(
         .values(ended_at=now, end="lost", sealed_reason=key.seal_text(why))
     )
     ending = _Ending(connection, now, row, row.attempts, by, key)
-    crashes = row.crashes + (loss is Loss.CRASH)
-    if loss is Loss.STOP:
-        return ending.again("lost", why, now)
-    if loss is Loss.CRASH and crashes < MOST_CRASHES:
-        return ending.again("lost", why, now + backoff.delay(crashes, chance), crashes=crashes)
+    is_crash = loss in (Loss.CRASH, Loss.SILENCE)
+    crashes = row.crashes + is_crash
+    if loss is Loss.STOP or (is_crash and crashes < MOST_CRASHES):
+        wait = backoff.delay(crashes, chance) if loss is Loss.CRASH else timedelta()
+        return ending.again("lost", why, now + wait, crashes=crashes)
     kind = EscalationKind.IN_DOUBT if ending.is_in_doubt() else EscalationKind.FAILURE
-    reason = f"{why}, {crashes} times with this case" if loss is Loss.CRASH else why
+    reason = f"{why}, {crashes} times with this case" if is_crash else why
     return ending.escalate(kind, reason, None, Scene(), crashes=crashes)
 
 

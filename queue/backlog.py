@@ -1,5 +1,7 @@
 """The backlog: what is left that workers could work now or after a retry's wait."""
 
+from datetime import timedelta
+
 from sqlalchemy import and_, func, or_, select
 
 from casehand.queue import schema
@@ -10,9 +12,10 @@ from casehand.queue.state import State
 Cases = schema.cases.c
 
 
-def unfinished(ledger: Ledger) -> int:
-    """Cases in work, due, or waiting for another try; not those that are paused or meant for later."""
-    due = or_(Cases.not_before <= ledger.clock(), Cases.attempts > 0)
+def unfinished(ledger: Ledger, patience: timedelta) -> int:
+    """Cases in work, due, or to be tried again within `patience`; not those paused or meant for later."""
+    now = ledger.clock()
+    due = or_(Cases.not_before <= now, and_(Cases.attempts > 0, Cases.not_before <= now + patience))
     waiting = and_(Cases.state == State.QUEUED, due, ~held())
     query = select(func.count()).where(or_(Cases.state == State.WORKING, waiting))
     with ledger.reading() as connection:

@@ -85,7 +85,7 @@ def counts(ledger: Ledger, batch: str | None = None, workflow: str | None = None
     query = select(Cases.state, func.count()).group_by(Cases.state)
     with ledger.reading() as connection:
         rows = connection.execute(query.where(*_matching(batch, workflow))).all()
-    return {str(state): 0 for state in State} | dict(row.tuple() for row in rows)
+    return {str(state): 0 for state in State} | dict(rows)
 
 
 def counts_by_batch(ledger: Ledger) -> list[dict[str, object]]:
@@ -184,7 +184,7 @@ def _commits_made(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
             .where(column.case.in_(ids[start : start + 500]), column.state == CommitState.MADE)
             .group_by(column.case)
         )
-        made.update(connection.execute(query).tuples().all())
+        made.update(connection.execute(query).all())
     return made
 
 

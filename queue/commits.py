@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from casehand.queue import audit, schema
 from casehand.queue.ledger import Ledger
@@ -13,6 +13,10 @@ from casehand.queue.state import State
 
 Cases = schema.cases.c
 Commits = schema.commits.c
+
+
+class StillUnresolved(Exception):
+    """The change may be on its way already, so its body must not run: a fault of the workflow that asks."""
 
 
 class CommitState(StrEnum):
@@ -61,10 +65,15 @@ def unresolved(connection: Connection, case: str) -> list[Intent]:
 def intend(
     ledger: Ledger, case: str, attempt: int, name: str, bot: str | None, settles: timedelta
 ) -> int | None:
-    """Write an intent durably; None when this attempt no longer holds the case and must stop."""
+    """Write an intent durably; None when this attempt no longer holds the case and must stop.
+
+    Raises StillUnresolved while nobody knows what became of an earlier intent of that name.
+    """
     with ledger.writing() as connection:
         if not _holds(connection, ledger.clock(), case, attempt):
             return None
+        if any(intent.name == name for intent in unresolved(connection, case)):
+            raise StillUnresolved(f"what became of an earlier try is not known: {name}")
         return _insert(
             connection,
             case=case,
@@ -104,13 +113,14 @@ def resolve(ledger: Ledger, case: str, attempt: int, intent: int, state: CommitS
     with ledger.writing() as connection:
         if not _holds(connection, ledger.clock(), case, attempt):
             return False
-        _settle(connection, ledger.clock(), case, Commits.id == intent, state, f"attempt {attempt}", attempt)
+        by = f"attempt {attempt}"
+        _settle(connection, ledger.clock(), case, state, by, attempt, Commits.id == intent)
         return True
 
 
 def resolve_all(connection: Connection, at: datetime, case: str, state: CommitState, by: str) -> None:
     """A person's word on every unresolved intent of a case."""
-    _settle(connection, at, case, Commits.case == case, state, by, None)
+    _settle(connection, at, case, state, by, None)
 
 
 def bodies_ended(connection: Connection, case: str, at: datetime) -> None:
@@ -142,17 +152,18 @@ def _settle(
     connection: Connection,
     at: datetime,
     case: str,
-    which: object,
     state: CommitState,
     by: str,
     attempt: int | None,
+    *which: ColumnElement[bool],
 ) -> None:
-    connection.execute(
+    settled = connection.execute(
         update(schema.commits)
-        .where(which, Commits.state == CommitState.INTENDED)  # type: ignore[arg-type]
+        .where(Commits.case == case, Commits.state == CommitState.INTENDED, *which)
         .values(state=state, resolved_at=at, resolved_by=by)
     )
-    audit.record(connection, at, by, f"commit {state}", case, attempt=attempt)
+    if settled.rowcount:
+        audit.record(connection, at, by, f"commit {state}", case, attempt=attempt)
 
 
 def _intent(row: Row[Any]) -> Intent:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
-from casehand.queue.pauses import held
+from casehand.queue.readiness import ready
 from casehand.queue.state import State
 
 QUEUE = "casehand"
@@ -88,8 +88,8 @@ class Dispatcher:
         query = (
             select(Cases.id, Cases.attempts, Cases.priority, schema.workflows.c.timeout_seconds)
             .join(schema.workflows, schema.workflows.c.name == Cases.workflow)
-            .where(Cases.state == State.QUEUED, Cases.not_before <= self.ledger.clock(), ~held())
-            .order_by(Cases.priority.desc(), Cases.not_before, Cases.id)
+            .where(Cases.state == State.QUEUED, ready(self.ledger.clock()))
+            .order_by(Cases.priority.desc(), Cases.not_before, Cases.handed_in_at, Cases.line, Cases.id)
             .limit(most)
         )
         with self.ledger.reading() as connection:

@@ -11,7 +11,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import commits, schema
 from casehand.queue.commits import CommitState
 from casehand.queue.ledger import Ledger
-from casehand.queue.move import move
+from casehand.queue.move import AMENDED, move
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
 from casehand.queue.vault import Key
@@ -27,6 +27,7 @@ WAS_NOT_DONE = "it was not done"
 class Escalation:
     """A case that waits for a person, and why."""
 
+    id: int
     case: str
     reference: str
     workflow: str
@@ -57,15 +58,17 @@ def waiting(ledger: Ledger, workflow: str | None = None, batch: str | None = Non
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
 
 
-def answer(ledger: Ledger, case: str, given: object, by: str) -> None:
+def answer(ledger: Ledger, case: str, given: object, by: str, seen: int | None = None) -> None:
     """Answer what the case asks, and queue it again.
 
     `given` is one of the choices, or the JSON value of a form the caller has checked. A case in doubt takes
-    WAS_DONE or WAS_NOT_DONE. Raises CasehandError when the case asks nothing or the answer is none of the choices.
+    WAS_DONE or WAS_NOT_DONE. `seen` is the id of the escalation that the person was shown, where that is
+    known: an answer is never taken for that of a later question. Raises CasehandError when the case asks
+    nothing, something else by now, or the answer is none of the choices.
     """
     with ledger.writing() as connection:
         now = ledger.clock()
-        kind, question, key = _open_one(ledger, connection, case)
+        kind, question, key, _ = _open_one(ledger, connection, case, seen)
         if kind is EscalationKind.IN_DOUBT:
             _check_choice(given, [WAS_DONE, WAS_NOT_DONE])
             state = CommitState.MADE if given == WAS_DONE else CommitState.NOT_MADE
@@ -78,18 +81,32 @@ def answer(ledger: Ledger, case: str, given: object, by: str) -> None:
         _requeue(connection, case, now, by, "answered")
 
 
-def send_back(ledger: Ledger, case: str, by: str, amended: str | None = None) -> None:
-    """Queue the case again, perhaps with amended data (JSON that the caller has checked against the model)."""
+def send_back(
+    ledger: Ledger, case: str, by: str, amended: str | None = None, seen: int | None = None
+) -> None:
+    """Queue the case again, perhaps with amended data (JSON that the caller has checked against the model).
+
+    What was answered before counts no more for amended data. Raises CasehandError when the case does not
+    wait for a person, or would be amended while it is not known whether it has made a change already.
+    """
     with ledger.writing() as connection:
-        _, _, key = _open_one(ledger, connection, case)
-        columns: dict[str, Any] = {} if amended is None else {"sealed_data": key.seal_text(amended)}
-        _requeue(connection, case, ledger.clock(), by, "amended" if amended else "returned", **columns)
+        _, _, key, attempt = _open_one(ledger, connection, case, seen)
+        now = ledger.clock()
+        if amended is None:
+            _requeue(connection, case, now, by, "returned")
+            return
+        if commits.unresolved(connection, case):
+            # Nothing could tell afterwards whether a change with the old data was made beside the new one.
+            raise CasehandError(
+                "whether a change was made is not known: answer that, or return the case as it is, before amending it"
+            )
+        _requeue(connection, case, now, by, AMENDED, attempt=attempt, sealed_data=key.seal_text(amended))
 
 
-def close(ledger: Ledger, case: str, by: str, note: str) -> None:
+def close(ledger: Ledger, case: str, by: str, note: str, seen: int | None = None) -> None:
     """Close the case: a person did it by hand, or rejected it; the note says which."""
     with ledger.writing() as connection:
-        _, _, key = _open_one(ledger, connection, case)
+        _, _, key, _ = _open_one(ledger, connection, case, seen)
         now = ledger.clock()
         _settle(connection, case, now, by, "closed")
         if not move(
@@ -117,19 +134,19 @@ def cancel(ledger: Ledger, case: str, by: str) -> None:
 
 
 def _open_one(
-    ledger: Ledger, connection: Connection, case: str
-) -> tuple[EscalationKind, dict[str, object] | None, Key]:
-    row = connection.execute(
-        select(Escalations.kind, Escalations.sealed_question, Cases.key)
-        .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.case == case, Escalations.settled_at.is_(None))
-        .with_for_update()
+    ledger: Ledger, connection: Connection, case: str, seen: int | None
+) -> tuple[EscalationKind, dict[str, object] | None, Key, int]:
+    # The case is locked first, as everywhere, so that no two wait for each other.
+    case_row = connection.execute(
+        select(Cases.key, Cases.attempts).where(Cases.id == case).with_for_update()
     ).first()
-    if row is None:
+    row = connection.execute(
+        select(schema.escalations).where(Escalations.case == case, Escalations.settled_at.is_(None))
+    ).first()
+    if case_row is None or row is None or seen not in (None, row.id):
         raise _too_late(case)
-    key = ledger.vault.open_key(case, row.key)
-    question = None if row.sealed_question is None else json.loads(key.open_text(row.sealed_question))
-    return EscalationKind(row.kind), question, key
+    key = ledger.vault.open_key(case, case_row.key)
+    return EscalationKind(row.kind), _json(key, row.sealed_question), key, case_row.attempts
 
 
 def _check_choice(given: object, choices: object) -> None:
@@ -177,11 +194,12 @@ def _settle(connection: Connection, case: str, now: datetime, by: str, settlemen
 
 
 def _too_late(case: str) -> CasehandError:
-    return CasehandError(f"the case does not wait for a person any more: see `casehand case {case}`")
+    return CasehandError(f"the case does not wait for that any more: see `casehand case {case}`")
 
 
 def _escalation(key: Key, row: Row[Any]) -> Escalation:
     return Escalation(
+        id=row.id,
         case=row.case,
         reference=row.reference,
         workflow=row.workflow,

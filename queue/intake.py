@@ -22,7 +22,7 @@ from casehand.queue.rows import Table, digest_of, read_table
 from casehand.queue.state import State
 
 ROWS_AT_ONCE = 2_000
-ROWS_BEFORE_WRITING = 50_000
+ROWS_BEFORE_WRITING = 100_000
 TRIES = 5
 LONGEST_NAME = 80
 LOCK = 20172

@@ -1,9 +1,11 @@
 """What the ledger must know of a workflow so that the dispatcher need not import it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
@@ -14,7 +16,8 @@ def make_known(ledger: Ledger, workflow: str, bots: Sequence[str], timeout: time
     seconds = round(timeout.total_seconds())
     if _as_known(ledger, workflow) == (seconds, sorted(bots)):
         return
-    with ledger.writing() as connection:
+    # Another that makes it known beside us, on PostgreSQL, has then done so.
+    with suppress(IntegrityError), ledger.writing() as connection:
         connection.execute(delete(schema.workflow_bots).where(schema.workflow_bots.c.workflow == workflow))
         connection.execute(delete(schema.workflows).where(schema.workflows.c.name == workflow))
         connection.execute(insert(schema.workflows).values(name=workflow, timeout_seconds=seconds))

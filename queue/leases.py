@@ -1,8 +1,9 @@
 """Leases: something that one process at a time may hold, and that comes back by itself when it dies."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
@@ -12,22 +13,29 @@ Leases = schema.leases.c
 
 def hold(ledger: Ledger, name: str, holder: str, length: timedelta) -> bool:
     """Take or renew a lease; False while another holds it."""
-    with ledger.writing() as connection:
-        now = ledger.clock()
-        taken = connection.execute(
-            update(schema.leases)
-            .where(Leases.name == name, or_(Leases.holder == holder, Leases.until < now))
-            .values(holder=holder, until=now + length)
-        )
-        if taken.rowcount:
-            return True
-        if connection.execute(select(Leases.name).where(Leases.name == name)).first():
-            return False
-        connection.execute(insert(schema.leases).values(name=name, holder=holder, until=now + length))
-        return True
+    try:
+        with ledger.writing() as connection:
+            return _hold(connection, name, holder, ledger.clock(), length)
+    except IntegrityError:
+        # Another took it for the first time between our look and our insert.
+        return False
 
 
 def let_go(ledger: Ledger, name: str, holder: str) -> None:
     """Give a lease back, if it is still this holder's."""
     with ledger.writing() as connection:
         connection.execute(delete(schema.leases).where(Leases.name == name, Leases.holder == holder))
+
+
+def _hold(connection: Connection, name: str, holder: str, now: datetime, length: timedelta) -> bool:
+    taken = connection.execute(
+        update(schema.leases)
+        .where(Leases.name == name, or_(Leases.holder == holder, Leases.until < now))
+        .values(holder=holder, until=now + length)
+    )
+    if taken.rowcount:
+        return True
+    if connection.execute(select(Leases.name).where(Leases.name == name)).first():
+        return False
+    connection.execute(insert(schema.leases).values(name=name, holder=holder, until=now + length))
+    return True

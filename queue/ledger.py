@@ -10,8 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from casehand.clock import Clock, utc_now
@@ -46,18 +46,19 @@ class Ledger:
         """Open the ledger at an SQLAlchemy URL and bring its tables up to this version.
 
         `busy_seconds` is how long a write waits for another's. Raises CasehandError when the database
-        cannot be reached, is no Casehand ledger, or was written by a newer version.
+        cannot be reached, is no Casehand ledger, was written by a newer version or with another key.
         """
         engine = _engine(url, busy_seconds)
         try:
             _migrate(engine)
-        except OperationalError as error:
+            ledger = cls(engine, vault, clock)
+            ledger._check_master_key()
+        except BaseException as error:
             engine.dispose()
-            shown = make_url(url).render_as_string()
-            raise CasehandError(
-                f"the ledger at {shown} cannot be opened ({_first_line(error)}): check CASEHAND_DATABASE_URL"
-            ) from error
-        return cls(engine, vault, clock)
+            if isinstance(error, DBAPIError):
+                raise _cannot_be_opened(make_url(url), _first_line(error)) from error
+            raise
+        return ledger
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -70,10 +71,13 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent look."""
-        with self.engine.connect() as connection, connection.begin():
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN")
-            yield connection
+        with self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN")
+                yield connection
 
     def key_of(self, case: str) -> Key:
         """The key of a case. Raises CasehandError when the case is unknown or has been erased."""
@@ -85,6 +89,14 @@ class Ledger:
         """Let go of every connection."""
         self.engine.dispose()
 
+    def _check_master_key(self) -> None:
+        """Raise CasehandError unless the vault opens what is here already: two keys in one ledger lose cases."""
+        with self.reading() as connection:
+            for table in (schema.batches, schema.cases):
+                some = select(table.c.id, table.c.key).where(table.c.key.is_not(None)).limit(1)
+                for subject, wrapped in connection.execute(some):
+                    self.vault.open_key(subject, wrapped)
+
 
 def _engine(url: str, busy_seconds: float) -> Engine:
     try:
@@ -95,7 +107,7 @@ def _engine(url: str, busy_seconds: float) -> Engine:
         if parsed.get_backend_name() != "sqlite":
             raise CasehandError("the ledger can be SQLite or PostgreSQL: change CASEHAND_DATABASE_URL")
         if parsed.database:
-            Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(parsed)
         engine = create_engine(parsed, connect_args={"timeout": busy_seconds})
     except (ArgumentError, NoSuchModuleError):
         raise CasehandError(
@@ -104,6 +116,13 @@ def _engine(url: str, busy_seconds: float) -> Engine:
         ) from None
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _make_folder(url: URL) -> None:
+    try:
+        Path(str(url.database)).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_be_opened(url, str(error.strerror)) from None
 
 
 def _prepare_sqlite(connection: object, record: ConnectionPoolEntry) -> None:
@@ -143,6 +162,12 @@ def _is_known(script: ScriptDirectory, revision: str) -> bool:
         return script.get_revision(revision) is not None
     except CommandError:
         return False
+
+
+def _cannot_be_opened(url: URL, why: str) -> CasehandError:
+    return CasehandError(
+        f"the ledger at {url.render_as_string()} cannot be opened ({why}): check CASEHAND_DATABASE_URL"
+    )
 
 
 def _first_line(error: DBAPIError) -> str:

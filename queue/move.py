@@ -10,6 +10,9 @@ from casehand.queue.state import State, check_move
 
 Cases = schema.cases.c
 
+AMENDED = "amended"
+"""The action of a case that goes back with other data: what was known of it may not hold for the new."""
+
 
 def move(
     connection: Connection,

@@ -1,10 +1,11 @@
 """Pauses: what is not to be worked for now. A case that waits for one costs no attempt."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, delete, exists, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, or_, select
+from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
@@ -35,15 +36,12 @@ class Pause:
 
 def pause(ledger: Ledger, kind: PauseKind, name: str, reason: str, by: str) -> bool:
     """Pause it; False when it was paused already (the first reason stands)."""
-    with ledger.writing() as connection:
-        if connection.execute(select(Pauses.name).where(Pauses.kind == kind, Pauses.name == name)).first():
-            return False
-        now = ledger.clock()
-        connection.execute(
-            insert(schema.pauses).values(kind=kind, name=name, reason=reason, paused_at=now, paused_by=by)
-        )
-        audit.record(connection, now, by, "paused", f"{kind} {name}")
-    return True
+    try:
+        with ledger.writing() as connection:
+            return _pause(connection, Pause(kind, name, reason, ledger.clock(), by))
+    except IntegrityError:
+        # Another paused it between our look and our insert.
+        return False
 
 
 def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
@@ -69,7 +67,12 @@ def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
 
 def held() -> ColumnElement[bool]:
     """The SQL condition that a case of `cases` waits for a pause of its batch, workflow or a bot of that."""
-    bots = select(schema.workflow_bots.c.bot).where(schema.workflow_bots.c.workflow == Cases.workflow)
+    # Two queries down, SQLAlchemy would not know `cases` for the outer one, and hold every case.
+    bots = (
+        select(schema.workflow_bots.c.bot)
+        .where(schema.workflow_bots.c.workflow == Cases.workflow)
+        .correlate(schema.cases)
+    )
     return exists(
         select(Pauses.name).where(
             or_(
@@ -79,3 +82,12 @@ def held() -> ColumnElement[bool]:
             )
         )
     )
+
+
+def _pause(connection: Connection, new: Pause) -> bool:
+    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
+    if connection.execute(same).first():
+        return False
+    connection.execute(insert(schema.pauses).values(**asdict(new)))
+    audit.record(connection, new.paused_at, new.paused_by, "paused", f"{new.kind} {new.name}")
+    return True

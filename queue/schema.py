@@ -216,6 +216,17 @@ pauses = Table(
     Column("paused_by", String(200), nullable=False),
 )
 
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("bot", String(100), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("opened_at", Instant, nullable=True),
+    Column("probe_at", Instant, nullable=True),
+    Column("probes", Integer, nullable=False),
+    comment="How many attempts in a row a bot's system has failed, and since when its cases wait for that.",
+)
+
 leases = Table(
     "leases",
     metadata,

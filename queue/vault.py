@@ -41,8 +41,8 @@ class Key:
             ) from None
 
     def seal_text(self, text: str) -> bytes:
-        """Encrypt a text."""
-        return self.seal(text.encode())
+        """Encrypt a text; half a surrogate pair, as a broken web page may hold, is kept as its escape."""
+        return self.seal(text.encode(errors="backslashreplace"))
 
     def open_text(self, sealed: bytes) -> str:
         """Decrypt a text."""

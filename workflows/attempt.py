@@ -15,6 +15,7 @@ from casehand.bots.bot import Bot
 from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
 from casehand.exceptions import BusinessException, SignInRefused, SystemException
+from casehand.points import Point, reach
 from casehand.queue import commits
 from casehand.queue.attempts import Begun
 from casehand.queue.commits import CommitState, Intent
@@ -58,6 +59,7 @@ class Attempt:
         self._evidence = self.evidence_of(personal_values(data))
         try:
             self._sign_in()
+            self.reach(Point.SIGNED_IN)
             with self._traced():
                 try:
                     return self._work(data)
@@ -121,6 +123,10 @@ class Attempt:
         self._forget_sessions()
         return Waiting(f"the bot {self._signing_in} is paused: {refused}")
 
+    def reach(self, point: Point) -> None:
+        """Come to a point of this attempt."""
+        reach(point, self.begun.case, self.begun.number)
+
     def check_pages(self) -> None:
         """Raise unless every bot's page is where it should be."""
         for bot in self._bots.values():
@@ -172,6 +178,9 @@ class _Log:
 
     def now(self) -> datetime:
         return self.attempt.ledger.clock()
+
+    def reach(self, point: Point) -> None:
+        self.attempt.reach(point)
 
     def begins(self, name: str) -> None:
         self.attempt.open_commits.append(name)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from casehand.bots.bot import Bot
 from casehand.exceptions import SystemException
+from casehand.points import Point
 from casehand.queue.commits import CommitState, Intent
 from casehand.workflows.record import Record
 from casehand.workflows.signals import InDoubt, MustWait
@@ -25,6 +26,9 @@ class CommitLog(Protocol):
 
     def now(self) -> datetime:
         """The time."""
+
+    def reach(self, point: Point) -> None:
+        """Come to a point of the attempt."""
 
     def begins(self, name: str) -> None:
         """Hear that a commit is entered."""
@@ -84,7 +88,9 @@ class Commit:
             return
         self._log.check_pages()
         before = self._log.picture(f"before {self._name}", self._bot)
+        self._log.reach(Point.BEFORE_INTENT)
         self._intent = self._log.intend(self._name, self._bot)
+        self._log.reach(Point.AFTER_INTENT)
         self._record.note(f"begins: {self._name}", evidence=before)
 
     def __exit__(
@@ -97,7 +103,9 @@ class Commit:
             return kind is BodySkipped
         if kind is not None:
             return False
+        self._log.reach(Point.BODY_ENDED)
         self._read_back()
+        self._log.reach(Point.OUTCOME_WRITTEN)
         self._log.ended_well(self._name)
         return False
 

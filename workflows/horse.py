@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -20,7 +20,8 @@ from casehand.bots.chromium import find_browser, launch_arguments
 from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
 from casehand.exceptions import CasehandError, SignInRefused
-from casehand.queue import attempts, leases, pauses
+from casehand.points import Point, reach
+from casehand.queue import attempts, leases, pauses, slots
 from casehand.queue.attempts import LEASE, Begun
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Escalated, EscalationKind, Outcome, Waiting
@@ -36,6 +37,12 @@ from casehand.workflows.workflow import Workflow
 
 SIGN_IN_TURN = timedelta(seconds=60)
 """How long one horse may take to sign in before another may try: two refusals at once may lock an account."""
+
+REST_SECONDS = 60.0
+"""How long a horse without work stays signed in."""
+
+SLOT_PAUSE = timedelta(seconds=5)
+"""How long a case waits for which there was no session free."""
 
 log = structlog.get_logger()
 
@@ -54,6 +61,7 @@ class Horse:
     worked: int = 0
     is_spent: bool = False  #: whether it should be thrown away after this case
     _sessions: dict[str, Session] = field(default_factory=dict)
+    _slots: dict[str, int] = field(default_factory=dict)
     _browser: WarmBrowser | None = None
     _timer: KillTimer = field(default_factory=KillTimer)
 
@@ -62,9 +70,14 @@ class Horse:
 
         None when the case was not to be had, or was lost meanwhile.
         """
+        reach(Point.TAKEN, case, number)
+        if (until := self._must_wait(case)) is not None:
+            attempts.postpone(self.ledger, case, number, until)
+            log.info("postponed", case=case, until=until.isoformat())
+            return None
         asked = monotonic()
         with undisturbed():
-            begun = attempts.begin(self.ledger, case, number, self.worker)
+            begun = attempts.begin(self.ledger, case, number, self.worker, policy=self.settings.breaker)
         if begun is None:
             log.info("not_begun", case=case, attempt=number)
             return None
@@ -73,11 +86,63 @@ class Horse:
             structlog.contextvars.bound_contextvars(
                 case=case, attempt=number, workflow=begun.workflow, worker=self.worker
             ),
-            Hold(partial(attempts.renew, self.ledger, case, number), self._timer) as hold,
+            Hold(partial(self._renew, case, number), self._timer) as hold,
         ):
             return self._work(begun, hold)
 
+    def idle(self, seconds: float) -> None:
+        """Keep the sessions for a while without work; then give them up, so that other horses may have them."""
+        if seconds < REST_SECONDS:
+            self._keep_slots()
+            return
+        for bot, slot in self._slots.items():
+            self._forget(bot)
+            slots.give_back(self.ledger, bot, slot, self.worker)
+        self._slots.clear()
+
+    def _must_wait(self, case: str) -> datetime | None:
+        """When a case may begin whose bots are closed, or have no session free; None when it may now."""
+        workflow = self.workflows.get(attempts.workflow_of(self.ledger, case) or "")
+        if workflow is None:
+            return None
+        now = self.ledger.clock()
+        for bot in workflow.bots.values():
+            if (until := bot.must_wait_until(now, workflow.timeout)) is not None:
+                return until
+            if not self._has_slot(bot):
+                return now + SLOT_PAUSE
+        return None
+
+    def _has_slot(self, bot: type[Bot]) -> bool:
+        held = self._slots.get(bot.name)
+        if held is not None and slots.keep_slot(self.ledger, bot.name, held, self.worker):
+            return True
+        self._forget(bot.name)
+        self._slots.pop(bot.name, None)
+        try:
+            number = bot.slots(len(self.settings.for_bot(bot.name).accounts))
+        except CasehandError:
+            return True  # It is not set up here, which `_session` says.
+        taken = slots.take_slot(self.ledger, bot.name, number, self.worker)
+        if taken is not None:
+            self._slots[bot.name] = taken
+        return taken is not None
+
+    def _forget(self, bot: str) -> None:
+        session = self._sessions.pop(bot, None)
+        if session is not None:
+            session.forget()
+
+    def _renew(self, case: str, number: int) -> bool:
+        self._keep_slots()
+        return attempts.renew(self.ledger, case, number)
+
+    def _keep_slots(self) -> None:
+        for bot, slot in list(self._slots.items()):
+            slots.keep_slot(self.ledger, bot, slot, self.worker)
+
     def _work(self, begun: Begun, hold: Hold) -> State | None:
+        reach(Point.BEGUN, begun.case, begun.number)
         log.info("attempt_begun")
         record = Record(self.ledger.clock)
         try:
@@ -87,6 +152,7 @@ class Horse:
             return None
         hold.ending()
         state = self._end(begun, outcome, record)
+        reach(Point.ENDED, begun.case, begun.number)
         log.info("attempt_ended", end=type(outcome).__name__.lower(), state=state)
         self.worked += 1
         self.is_spent = self.is_spent or self.worked >= self.settings.browser_cases
@@ -98,7 +164,13 @@ class Horse:
             try:
                 with undisturbed():
                     return attempts.end(
-                        self.ledger, begun, outcome, record.as_json(), self.settings.backoff, self.chance()
+                        self.ledger,
+                        begun,
+                        outcome,
+                        record.as_json(),
+                        self.settings.backoff,
+                        self.chance(),
+                        self.settings.breaker,
                     )
             except DBAPIError as away:
                 log.warning("ledger_away", while_doing="end", error=type(away.orig).__name__)
@@ -139,7 +211,8 @@ class Horse:
     def _session(self, bot: type[Bot]) -> Session:
         if bot.name not in self._sessions:
             given = self.settings.for_bot(bot.name)
-            account = Account(given.username, given.password)
+            own = given.accounts[self._slots.get(bot.name, 0) % len(given.accounts)]
+            account = Account(own.username, own.password)
             turn = partial(self._turn_to_sign_in, bot.name)
             self._sessions[bot.name] = Session(bot, given.url, account, self._warm_browser(), turn)
         return self._sessions[bot.name]

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from casehand.exceptions import CasehandError
 from casehand.workflows.parentage import end_with
@@ -19,8 +19,19 @@ LEAVES = b"l"
 GOODBYE_SECONDS = 5.0
 SADDLING_SECONDS = 120.0
 
-Ride = Callable[[str, str], bool]
-"""Performs the job of this id and execution id; returns whether the horse stays for another."""
+IDLE_SECONDS = 5.0
+LONGEST_ORDER = 4096
+"""Bytes; what a pipe takes in one piece."""
+
+
+class Ride(Protocol):
+    """What a horse does."""
+
+    def perform(self, job: str, execution: str) -> bool:
+        """Perform the job of this id and execution id; whether the horse stays for another."""
+
+    def idle(self, seconds: float) -> None:
+        """Hear that there has been nothing to do for so long."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,8 @@ class Stable:
             os.close(self._orders)
             os.close(self._answers)
             _live(parent, orders, answers, self._saddle)
+        with contextlib.suppress(OSError):  # The child does so too; whichever is first.
+            os.setpgid(self._pid, self._pid)
         os.close(orders)
         os.close(answers)
         ready, _, _ = select.select([self._answers], [], [], SADDLING_SECONDS)
@@ -103,6 +116,7 @@ class Stable:
         pid, self._pid = self._pid, 0
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        ended = Ended(pid, 0)
         with contextlib.suppress(ChildProcessError):
             ended = Ended(*os.wait4(pid, 0))
         for end in (self._orders, self._answers):
@@ -122,12 +136,7 @@ def _live(parent: int, orders: int, answers: int, saddle: Callable[[], Ride]) ->
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ride = saddle()
         os.write(answers, READY)
-        with os.fdopen(orders, "rb") as lines:
-            for line in lines:
-                stays = ride(*json.loads(line))
-                os.write(answers, STAYS if stays else LEAVES)
-                if not stays:
-                    break
+        _take_orders(ride, orders, answers)
         status = 0
     except CasehandError as error:
         sys.stderr.write(f"{error}\n")
@@ -135,3 +144,21 @@ def _live(parent: int, orders: int, answers: int, saddle: Callable[[], Ride]) ->
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)
+
+
+def _take_orders(ride: Ride, orders: int, answers: int) -> None:
+    idle = 0.0
+    while True:
+        ready, _, _ = select.select([orders], [], [], IDLE_SECONDS)
+        if not ready:
+            idle += IDLE_SECONDS
+            ride.idle(idle)
+            continue
+        idle = 0.0
+        order = os.read(orders, LONGEST_ORDER)
+        if not order:
+            return
+        stays = ride.perform(*json.loads(order))
+        os.write(answers, STAYS if stays else LEAVES)
+        if not stays:
+            return

@@ -16,20 +16,29 @@ from pydantic_settings import (
 
 from casehand.exceptions import CasehandError
 from casehand.queue.backoff import Backoff
+from casehand.queue.breaker import BreakerPolicy
 from casehand.queue.vault import Vault
 
 PREFIX = "CASEHAND_"
 FILE = Path("casehand.toml")
 
 
+class AccountSettings(BaseModel):
+    """Whom a bot signs in as."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: str = Field(min_length=1)
+    password: SecretStr = Field(min_length=1)
+
+
 class BotSettings(BaseModel):
-    """Where one bot's legacy system is, and whom it signs in as."""
+    """Where one bot's legacy system is, and the accounts it has there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(pattern=r"^https?://[^/\s]+")
-    username: str
-    password: SecretStr
+    accounts: tuple[AccountSettings, ...] = Field(min_length=1)
 
 
 class Settings(BaseSettings):
@@ -47,6 +56,9 @@ class Settings(BaseSettings):
     retry_first_seconds: float = Field(default=10, gt=0)
     retry_longest_seconds: float = Field(default=900, gt=0)
     browser_cases: int = Field(default=500, gt=0)  #: cases after which a horse is renewed
+    breaker_failures: int = Field(default=5, ge=1)
+    breaker_first_seconds: float = Field(default=30, gt=0)
+    breaker_longest_seconds: float = Field(default=900, gt=0)
     bot: dict[str, dict[str, str]] = Field(default_factory=dict)  #: [bot.NAME] in casehand.toml
 
     @classmethod
@@ -80,6 +92,15 @@ class Settings(BaseSettings):
             self.retries,
         )
 
+    @property
+    def breaker(self) -> BreakerPolicy:
+        """When a bot whose system fails is left alone."""
+        return BreakerPolicy(
+            self.breaker_failures,
+            timedelta(seconds=self.breaker_first_seconds),
+            timedelta(seconds=self.breaker_longest_seconds),
+        )
+
     def vault(self) -> Vault:
         """The master key: CASEHAND_KEY, or the key file that the first start makes."""
         if self.key is not None:
@@ -87,23 +108,27 @@ class Settings(BaseSettings):
         return Vault.from_file(self.home / "key")
 
     def for_bot(self, name: str) -> BotSettings:
-        """A bot's address and account. Raises CasehandError that names what is missing."""
+        """A bot's address and accounts. Raises CasehandError that names what is missing.
+
+        A second account has the endings _USERNAME_2 and _PASSWORD_2, and so on.
+        """
         given = {**self.bot.get(name, {}), **_from_environment(name)}
         variable = bot_prefix(name)
-        if "password" not in given and "password_file" in given:
-            given["password"] = _read_password(variable, Path(given["password_file"]))
-        given.pop("password_file", None)
-        missing = [part for part in ("url", "username", "password") if not given.get(part)]
+        accounts = [_account(given, variable, ending) for ending in _endings(given)]
+        missing = [] if given.get("url") else [f"{variable}URL"]
+        missing += [
+            f"{variable}{part.upper()}{ending}"
+            for ending, account in zip(_endings(given), accounts, strict=True)
+            for part, value in account.items()
+            if not value
+        ]
         if missing:
-            names = ", ".join(variable + part.upper() for part in missing)
-            raise CasehandError(f"the bot {name} has no {' or '.join(missing)}: set {names}")
+            raise CasehandError(f"the bot {name} is not set up: set {', '.join(missing)}")
         try:
-            return BotSettings.model_validate(given)
+            return BotSettings.model_validate({"url": given["url"], "accounts": accounts})
         except ValidationError as error:
-            field = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise CasehandError(
-                f"the bot {name} is set up wrongly: correct {variable}{field.upper()}"
-            ) from None
+            part = str(error.errors()[0]["loc"][0]).upper()
+            raise CasehandError(f"the bot {name} is set up wrongly: correct {variable}{part}") from None
 
 
 def load_settings(**given: Any) -> Settings:
@@ -130,6 +155,18 @@ def _from_environment(name: str) -> dict[str, str]:
     return {
         key.removeprefix(prefix).lower(): value for key, value in os.environ.items() if key.startswith(prefix)
     }
+
+
+def _endings(given: dict[str, str]) -> list[str]:
+    """The endings of the accounts that are given; the first has none."""
+    numbers = {key.rpartition("_")[2] for key in given if key.startswith(("username_", "password_"))}
+    return ["", *(f"_{number}" for number in sorted(filter(str.isdecimal, numbers), key=int))]
+
+
+def _account(given: dict[str, str], variable: str, ending: str) -> dict[str, str]:
+    file = given.get(f"password_file{ending}")
+    password = given.get(f"password{ending}") or (_read_password(variable, Path(file)) if file else "")
+    return {"username": given.get(f"username{ending}", ""), "password": password}
 
 
 def _read_password(variable: str, path: Path) -> str:

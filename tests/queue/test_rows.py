@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from casehand.exceptions import CasehandError
 from casehand.queue.cells import Fault, Number, as_text, as_written
@@ -50,7 +50,7 @@ def write_xlsx(path: Path, *rows: Sequence[Any], formats: dict[str, str] | None 
     book = Workbook()
     sheet = book.worksheets[0]
     for row in rows:
-        sheet.append(row)
+        sheet.append(list(row))
     for place, number_format in (formats or {}).items():
         sheet[place].number_format = number_format
     book.save(path)
@@ -375,6 +375,7 @@ NO_TABLE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("locked.xlsx", ole, "protected by a password"),
     ("text.xlsx", lambda path: write_csv(path, HEADER, GOOD), "is not an Excel workbook"),
     ("cut.xlsx", cut_xlsx, "is cut off, damaged or protected"),
+    ("prose.csv", lambda path: path.write_text("word " * 50 + "\nx\n"), "name is too long"),
     ("damaged.xlsx", damaged_xlsx, "is cut off, damaged or protected"),
     ("bomb.xlsx", zip_bomb, "too large when unpacked"),
     (
@@ -750,6 +751,12 @@ def test_an_author_s_own_words_are_given_only_where_they_can_hold_no_value(tmp_p
         "the workflow's own check failed (KeyError)",
         "the end is before the start",
     ]
+
+
+def test_a_model_that_would_not_bring_its_data_back_loses_no_row(tmp_path: Path) -> None:
+    path = field(SecretStr, "a card number", tmp_path)
+
+    assert "does not keep the row as it is" in reason(path, make_model(SecretStr))
 
 
 def test_verdicts_do_not_show_what_they_hold(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def upgrade() -> None:
     )
     op.create_index("uq_batches_digest", "batches", ["workflow", "digest"], unique=True)
     op.create_table(
+        "breakers",
+        sa.Column("bot", sa.String(length=100), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("probe_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("probes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("bot", name=op.f("pk_breakers")),
+        comment="How many attempts in a row a bot's system has failed, and since when its cases wait for that.",
+    )
+    op.create_table(
         "leases",
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("holder", sa.String(length=200), nullable=False),
