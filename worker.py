@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 from time import monotonic
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -84,6 +85,7 @@ class CasehandWorker(SteadyWorker):
         self._stable = Stable(self._saddle)
         self._looked_at = -float(TURN_SECONDS)
         self._in_hand: tuple[str, int] | None = None
+        self._stops_at_once = False
 
     def start_horse(self) -> None:
         """Have the horse ready before the first job. Raises CasehandError when it cannot be."""
@@ -103,7 +105,7 @@ class CasehandWorker(SteadyWorker):
                 continue
             if ended.status != 0:
                 log.warning("horse_died", status=ended.status)
-                self._give_up_case("the horse died", is_crash=True)
+                self._give_up_case()
             return ended.pid, ended.status, ended.usage
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -121,26 +123,37 @@ class CasehandWorker(SteadyWorker):
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
-        """Wait for a job, and reconcile meanwhile."""
+        """Wait for a job; reconcile meanwhile, and take none after `rq suspend`."""
         self._reconcile_in_turn()
         if timeout is None or max_idle_time is not None:
             return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
         while (found := super().dequeue_job_and_maintain_ttl(TURN_SECONDS, TURN_SECONDS)) is None:
             self._reconcile_in_turn()
+            self.check_for_suspension(burst=False)
         return found
 
     def teardown(self) -> None:
         """Send the horse away, and say goodbye to RQ."""
         self._stable.send_away()
-        self._give_up_case("the worker was stopped", is_crash=False)
+        self._stops_at_once = True
+        self._give_up_case()
         super().teardown()  # type: ignore[no-untyped-call]
 
-    def _give_up_case(self, why: str, is_crash: bool) -> None:
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop at once: the case in hand goes back at no cost. Raises SystemExit."""
+        self._stops_at_once = True
+        super().request_force_stop(signum, frame)
+        # RQ took the request for the first one come twice.
+        self._stops_at_once = False
+
+    def _give_up_case(self) -> None:
         """Take the case in hand back at once: its horse is known to be dead."""
         if self._in_hand is None:
             return
         case, number = self._in_hand
-        loss = Loss.CRASH if is_crash else Loss.STOP
+        loss, why = Loss.CRASH, "the horse died"
+        if self._stops_at_once:
+            loss, why = Loss.STOP, "the worker was stopped"
         if self._stopped_job_id == f"{case}-{number}":
             loss, why = Loss.ORDER, "it was stopped by hand"
         with undisturbed():

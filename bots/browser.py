@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -18,6 +18,16 @@ NO_LATE_REQUESTS = (
 )
 """A browser in a council's network has no business with its maker's servers."""
 
+CONTEXT: dict[str, Any] = {
+    "locale": "en-GB",
+    "timezone_id": "Europe/London",
+    "service_workers": "block",
+    # Chromium sends a POST again by itself when a reused connection is dropped before the answer;
+    # a connection that is never reused cannot do that.
+    "extra_http_headers": {"Connection": "close"},
+}
+"""How every context is opened."""
+
 
 class WarmBrowser:
     """Starts at the first need; the horse is thrown away with it when there is any doubt about it."""
@@ -30,15 +40,7 @@ class WarmBrowser:
 
     def new_context(self, viewport: ViewportSize) -> BrowserContext:
         """A context of its own, as a clerk in London would have it."""
-        return self._started().new_context(
-            viewport=viewport,
-            locale="en-GB",
-            timezone_id="Europe/London",
-            service_workers="block",
-            # Chromium sends a POST again by itself when a reused connection is dropped before the
-            # answer; a connection that is never reused cannot do that.
-            extra_http_headers={"Connection": "close"},
-        )
+        return self._started().new_context(viewport=viewport, **CONTEXT)
 
     def close(self) -> None:
         """Close it in good order; for a horse, its death does as much."""

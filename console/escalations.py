@@ -12,6 +12,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseLine, find_case, tell
+from casehand.queue.check import as_stored
 from casehand.queue.escalations import Escalation
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pauses import all_pauses
@@ -144,7 +145,7 @@ def _amended(office: Office, case: CaseLine, changes: list[str]) -> str:
         raise CasehandError(f"{field} cannot be amended so: {reason_for(first)}") from None
     if str(getattr(amended, workflow.reference)) != case.reference:
         raise CasehandError("the reference of a case cannot be amended: cancel it and hand in another")
-    return amended.model_dump_json()
+    return as_stored(amended)
 
 
 def _went_back(office: Office, case: CaseLine) -> None:

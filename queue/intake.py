@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
-from casehand.queue.cells import Row, as_written
+from casehand.queue.cells import as_written
 from casehand.queue.check import Accepted, Kind, Rejection, as_stored, check, title_of
 from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, digest_of, read_table
@@ -136,10 +136,11 @@ def _counted(
 
 @dataclass(frozen=True, slots=True)
 class _Sealed:
-    """A row made ready for the ledger: its values there, and the row itself while it may yet be refused."""
+    """A row made ready for the ledger."""
 
-    values: dict[str, Any]
-    row: Row | None = field(repr=False)  #: None for a rejection
+    rejected: bool
+    values: dict[str, Any]  #: what goes into `cases` or `rejections`
+    row: bytes  #: as it stood in the file, in case its reference turns out to be open
 
 
 @dataclass(kw_only=True)
@@ -177,24 +178,24 @@ class _Intake:
         return BatchTaken(self.batch, **self._counts, already=False, handed_in_at=self._now)
 
     def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
-        if isinstance(verdict, Accepted):
-            return self._sealed_case(verdict)
-        return _Sealed(self._rejection(verdict), row=None)
+        written = as_written(self.table.header, verdict.row)
+        row = self._key.seal(json.dumps(written, ensure_ascii=False).encode())
+        if isinstance(verdict, Rejection):
+            return _Sealed(rejected=True, values=self._rejection(verdict, row), row=row)
+        return _Sealed(rejected=False, values=self._case(verdict), row=row)
 
-    def _sealed_case(self, accepted: Accepted) -> _Sealed:
+    def _case(self, accepted: Accepted) -> dict[str, Any]:
         case = self.ledger.new_id()
         key, wrapped = self.ledger.vault.new_key(case)
-        values = {
+        return {
             "id": case,
             "reference": accepted.reference,
             "line": accepted.line,
             "key": wrapped,
             "sealed_data": key.seal(as_stored(accepted.data)),
         }
-        return _Sealed(values, accepted.row)
 
-    def _rejection(self, rejection: Rejection) -> dict[str, Any]:
-        written = as_written(self.table.header, rejection.row)
+    def _rejection(self, rejection: Rejection, row: bytes) -> dict[str, Any]:
         return {
             "batch": self.batch,
             "line": rejection.line,
@@ -202,7 +203,18 @@ class _Intake:
             "column": rejection.column,
             "reason": rejection.reason,
             "reference": rejection.reference,
-            "sealed_row": self._key.seal(json.dumps(written, ensure_ascii=False).encode()),
+            "sealed_row": row,
+        }
+
+    def _duplicate(self, sealed: _Sealed, where: str) -> dict[str, Any]:
+        return {
+            "batch": self.batch,
+            "line": sealed.values["line"],
+            "kind": Kind.DUPLICATE,
+            "column": self.reference_column,
+            "reason": f"{self.reference_column}: {where}",
+            "reference": sealed.values["reference"],
+            "sealed_row": sealed.row,
         }
 
     def _write_batch(self, connection: Connection) -> None:
@@ -224,16 +236,15 @@ class _Intake:
         )
 
     def _write_chunk(self, connection: Connection, chunk: list[_Sealed]) -> None:
-        references = [sealed.values["reference"] for sealed in chunk if sealed.row]
+        references = [sealed.values["reference"] for sealed in chunk if not sealed.rejected]
         open_cases = _open_cases(connection, self.workflow, references)
         cases: list[dict[str, Any]] = []
         rejections: list[dict[str, Any]] = []
         for sealed in chunk:
-            if sealed.row is None:
+            if sealed.rejected:
                 rejections.append(sealed.values)
             elif where := open_cases.get(sealed.values["reference"]):
-                duplicate = _duplicate(sealed.row, self.reference_column, where, sealed.values["reference"])
-                rejections.append(self._rejection(duplicate))
+                rejections.append(self._duplicate(sealed, where))
             else:
                 cases.append(sealed.values | self._same_for_all())
         if cases:
@@ -302,10 +313,6 @@ def _open_cases(connection: Connection, workflow: str, references: list[str]) ->
         reference: f"already {state}" + (f" in batch {batch}" if batch else "")
         for reference, state, batch in found
     }
-
-
-def _duplicate(row: Row, column: str, where: str, reference: str) -> Rejection:
-    return Rejection(row.line, Kind.DUPLICATE, column, f"{column}: {where}", reference, row)
 
 
 def _storable(name: str) -> str:

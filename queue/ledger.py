@@ -103,13 +103,16 @@ def _engine(url: str, busy_seconds: float) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-            return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+            return create_engine(
+                parsed, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+            )
         if parsed.get_backend_name() != "sqlite":
             raise CasehandError("the ledger can be SQLite or PostgreSQL: change CASEHAND_DATABASE_URL")
-        if parsed.database:
-            _make_folder(parsed)
-        engine = create_engine(parsed, connect_args={"timeout": busy_seconds})
-    except (ArgumentError, NoSuchModuleError):
+        if parsed.database in (None, "", ":memory:"):
+            raise CasehandError("a ledger in memory keeps nothing: name a file in CASEHAND_DATABASE_URL")
+        _make_folder(parsed)
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": busy_seconds})
+    except (ArgumentError, NoSuchModuleError, ValueError):
         raise CasehandError(
             "CASEHAND_DATABASE_URL is no database address: give one such as sqlite:///ledger.db "
             "or postgresql://user@host/casehand"

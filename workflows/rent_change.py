@@ -18,7 +18,7 @@ REFUSE_ABOVE = Decimal(25)
 class RentChange(CaseData):
     """One row of a landlord's rent file."""
 
-    claim: str = Field(pattern=r"^HB[0-9]{6}$")
+    claim: str = Field(pattern=r"^HB[0-9]{6}$", examples=["HB000125"])
     weekly_rent: Decimal = Field(gt=0, max_digits=7, decimal_places=2)
     from_date: date
     claimant: Annotated[str, Personal]
