@@ -145,7 +145,7 @@ def _amended(office: Office, case: CaseLine, changes: list[str]) -> str:
         raise CasehandError(f"{field} cannot be amended so: {reason_for(first)}") from None
     if str(getattr(amended, workflow.reference)) != case.reference:
         raise CasehandError("the reference of a case cannot be amended: cancel it and hand in another")
-    return as_stored(amended)
+    return as_stored(amended).decode()
 
 
 def _went_back(office: Office, case: CaseLine) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Self
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
+from casehand.fixtures.practice import records
 from casehand.fixtures.practice.mischief import Kind
 from casehand.fixtures.practice.seed import NEW_RENTS, generate, new_rent, ordinary_claim
 from casehand.fixtures.practice.server import PracticeServer
@@ -97,6 +98,7 @@ class Stage:
         self._lock = Lock()
         self._closing = Event()
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._later: list[Callable[[], bool]] = []
         self._keeper = Thread(target=self._keep, name="crew", daemon=True)
 
     def __enter__(self) -> Self:
@@ -224,6 +226,17 @@ class Stage:
         right = sum(wanted.items() <= dict(entry.values).items() for entry in rents)
         return right, len(rents) - right
 
+    def mischief_left(self, handed: Handed) -> int:
+        """How often what was planted at the case's claim is still to strike."""
+        with records.transaction(self.practice.home) as connection:
+            query = "SELECT coalesce(sum(times_left), 0) FROM mischief WHERE reference = ?"
+            left: int = connection.execute(query, (handed.reference,)).fetchone()[0]
+        return left
+
+    def later(self, is_over: Callable[[], bool]) -> None:
+        """Call this again and again until it says that it is over."""
+        self._later.append(is_over)
+
     def wait_until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
         """Wait for a condition; raises TimeoutError that says what did not come true."""
         deadline = time.monotonic() + seconds
@@ -266,6 +279,9 @@ class Stage:
                 if worker is None or worker.poll() is not None:
                     self.deaths += worker is not None
                     self._workers[place] = self._start(place)
+            for is_over in list(self._later):
+                if is_over():
+                    self._later.remove(is_over)
 
     def _start(self, place: int) -> subprocess.Popen[bytes]:
         with (self.home / f"worker-{place + 1}.log").open("ab") as log:
