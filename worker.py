@@ -43,6 +43,9 @@ CREW = "CASEHAND_CREW"
 TURN_SECONDS = 2
 """How often a worker looks whether it is its turn to reconcile."""
 
+LETTING_GO_SECONDS = 15
+"""How long after a case's time is up its horse may take to let go of it."""
+
 PATIENCE_SECONDS = 2.0
 """How long the worker itself waits for the ledger: it must go on sending heartbeats."""
 
@@ -84,6 +87,7 @@ class CasehandWorker(SteadyWorker):
         self._revive = revive
         self._stable = Stable(self._saddle)
         self._looked_at = -float(TURN_SECONDS)
+        self._let_go_by = 0.0
         self._in_hand: tuple[str, int] | None = None
         self._stops_at_once = False
 
@@ -94,6 +98,7 @@ class CasehandWorker(SteadyWorker):
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Give the job to the horse."""
         assert self.execution is not None  # noqa: S101 — RQ has just prepared it
+        self._let_go_by = monotonic() + (job.timeout or 0) + LETTING_GO_SECONDS
         self._horse_pid = self._stable.give(job.id, self.execution.id)
 
     def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
@@ -101,6 +106,9 @@ class CasehandWorker(SteadyWorker):
         while True:
             ended = self._stable.wait(TURN_SECONDS)
             if ended is None:
+                if monotonic() > self._let_go_by:
+                    log.error("horse_does_not_let_go")
+                    self.kill_horse()
                 self._reconcile_in_turn()
                 continue
             if ended.status != 0:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from casehand.queue import schema
@@ -18,9 +18,10 @@ def make_known(ledger: Ledger, workflow: str, bots: Sequence[str], timeout: time
         return
     # Another that makes it known beside us, on PostgreSQL, has then done so.
     with suppress(IntegrityError), ledger.writing() as connection:
+        changed = update(schema.workflows).where(schema.workflows.c.name == workflow)
+        if connection.execute(changed.values(timeout_seconds=seconds)).rowcount == 0:
+            connection.execute(insert(schema.workflows).values(name=workflow, timeout_seconds=seconds))
         connection.execute(delete(schema.workflow_bots).where(schema.workflow_bots.c.workflow == workflow))
-        connection.execute(delete(schema.workflows).where(schema.workflows.c.name == workflow))
-        connection.execute(insert(schema.workflows).values(name=workflow, timeout_seconds=seconds))
         if bots:
             rows = [{"workflow": workflow, "bot": bot} for bot in bots]
             connection.execute(insert(schema.workflow_bots), rows)

@@ -23,10 +23,13 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
 from casehand.workflows.case import Case
 from casehand.workflows.data import personal_values
-from casehand.workflows.disturbance import undisturbed
+from casehand.workflows.disturbance import undisturbed, within
 from casehand.workflows.record import Record
 from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, TimeUp
 from casehand.workflows.workflow import Workflow
+
+PICTURE_SECONDS = 8
+"""How long a page may take to give its picture; one that hangs gives none."""
 
 LEDGER_PAUSE = timedelta(seconds=10)
 """How long a case waits whose attempt could not write to the ledger."""
@@ -47,6 +50,7 @@ class Attempt:
     refuse: Callable[[str, str], None]  #: told when a sign-in is refused: bot and reason
     open_commits: list[str] = field(default_factory=list)  #: begun, and not come to a good end
     broken: bool = False  #: whether the browser can be trusted no more
+    pictures_of_changes: bool = True
 
     def run(self) -> Outcome:
         """Work the case and say how it ended; raises nothing but LostCase."""
@@ -57,6 +61,13 @@ class Attempt:
             reason = "what was handed in does not fit the workflow's fields any more"
             return Escalated(EscalationKind.FAULT, reason)
         self._evidence = self.evidence_of(personal_values(data))
+        try:
+            return self._run(data)
+        except TimeUp:
+            self.broken = True  # Whatever hung may hang still.
+            return Failed(f"took longer than {self.workflow.timeout}", self._scene("time up"))
+
+    def _run(self, data: Any) -> Outcome:
         try:
             self._sign_in()
             self.reach(Point.SIGNED_IN)
@@ -75,10 +86,6 @@ class Attempt:
             return Waiting(wait.reason, wait.until)
         except InDoubt as doubt:
             return Escalated(EscalationKind.IN_DOUBT, str(doubt), scene=self._scene("in doubt"))
-        except TimeUp:
-            scene = self._scene("time up")
-            self.broken = True  # Whatever hung may hang still.
-            return Failed(f"took longer than {self.workflow.timeout}", scene)
 
     def _sign_in(self) -> None:
         for bot in {bot.name: bot for bot in self.workflow.bots.values()}.values():
@@ -133,9 +140,16 @@ class Attempt:
             bot.check()
 
     def picture(self, title: str, bot: Bot | None = None) -> str | None:
-        """Keep a picture of the page."""
+        """Keep a picture of the page; None when it gives none."""
         shown = bot or next(iter(self._bots.values()), None)
-        return None if shown is None else self._evidence.screenshot(shown.page, title)
+        if shown is None:
+            return None
+        try:
+            with within(PICTURE_SECONDS):
+                return self._evidence.screenshot(shown.page, title)
+        except TimeUp:
+            self.broken = True
+            return None
 
     def _scene(self, title: str) -> Scene:
         bot = next(reversed(self._bots.values()), None)
@@ -191,6 +205,9 @@ class _Log:
     def unresolved(self, name: str) -> list[Intent]:
         return [intent for intent in self.attempt.begun.unresolved if intent.name == name]
 
+    def was_made(self, name: str) -> bool:
+        return name in self.attempt.begun.made
+
     def intend(self, name: str, bot: Bot | None) -> int:
         settles = self.attempt.workflow.settles if bot is None else bot.settles
         with undisturbed():
@@ -215,7 +232,7 @@ class _Log:
         self.attempt.check_pages()
 
     def picture(self, title: str, bot: Bot | None) -> str | None:
-        return self.attempt.picture(title, bot)
+        return self.attempt.picture(title, bot) if self.attempt.pictures_of_changes else None
 
     def wait(self, seconds: float) -> None:
         bot = next(iter(self.attempt._bots.values()), None)

@@ -12,7 +12,7 @@ from casehand.points import Point
 from casehand.queue.commits import CommitState, Intent
 from casehand.workflows.record import Record
 from casehand.workflows.signals import InDoubt, MustWait
-from casehand.workflows.skip import BodySkipped, Skipping, check_body_has_own_line
+from casehand.workflows.skip import BodySkipped, Skipping, check_body
 
 READ_BACK_PAUSES = (0.5, 1.0, 2.0)
 """Seconds between the looks after a body that ended well: most systems show a change at once, some a moment later."""
@@ -38,6 +38,9 @@ class CommitLog(Protocol):
 
     def unresolved(self, name: str) -> list[Intent]:
         """The intents of earlier attempts of which nothing is known yet."""
+
+    def was_made(self, name: str) -> bool:
+        """Whether it stands in the ledger that an earlier attempt, or a person, made the change."""
 
     def intend(self, name: str, bot: Bot | None) -> int:
         """Write durably that the change is about to be made."""
@@ -79,7 +82,7 @@ class Commit:
 
     def __enter__(self) -> None:
         frame = sys._getframe(1)
-        check_body_has_own_line(frame)
+        check_body(frame)
         self._log.begins(self._name)
         self._log.check_pages()
         if self._stands_already():
@@ -114,7 +117,7 @@ class Commit:
         if self._done is None:
             if earlier:
                 raise InDoubt("an earlier attempt may have made the change, and there is no way to tell")
-            return False
+            return self._log.was_made(self._name)
         if self._done():
             self._note_found(earlier)
             return True

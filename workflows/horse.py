@@ -196,6 +196,7 @@ class Horse:
             lambda personal: Evidence(self._folder(begun), begun.key.seal, personal),
             record,
             self._refuse,
+            pictures_of_changes=self.settings.pictures == "all",
         )
         try:
             return attempt.run()

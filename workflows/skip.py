@@ -36,9 +36,6 @@ class Skipping:
         return self._left_out
 
     def _at_line(self, frame: FrameType, event: str, arg: Any) -> Any:
-        # `pass` and `try:` compile to a NOP, which no `with` guards: wait for the line after it.
-        if _opname_at(frame) == "NOP" and frame.f_lineno != self._header:
-            return self._at_line
         self._put_back()
         self._left_out = True
         if frame.f_lineno == self._header:
@@ -50,15 +47,12 @@ class Skipping:
         self._frame.f_trace = self._frames_own
 
 
-def _opname_at(frame: FrameType) -> str:
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+def check_body(frame: FrameType) -> None:
+    """Raise TypeError when the body of the `with` that the frame stands at could not be left out.
 
-
-def check_body_has_own_line(frame: FrameType) -> None:
-    """Raise TypeError when the body of the `with` that the frame stands at begins on the line of the `with`.
-
-    Such a body has no line of its own to be stopped at, so it must never be written: this is checked
-    whether or not the body is to be left out, and an author's first test meets it.
+    It has no line of its own to be stopped at when it begins on the line of the `with`. Nor can it be
+    stopped before a `try`, `pass` or bare `return`, which no `with` guards. So none of these may be
+    written: this is checked whether or not the body is to be left out, and an author's first test meets it.
     """
     following = (one for one in dis.get_instructions(frame.f_code) if one.offset >= frame.f_lasti)
     header = next(following)
@@ -67,12 +61,16 @@ def check_body_has_own_line(frame: FrameType) -> None:
         raise TypeError(
             "write `with case.commit(...):` as a statement of its own, its body on the lines below"
         )
+    if body.opname == "NOP":
+        raise TypeError(
+            "begin the body of `with case.commit(...):` with what it does, not with try, pass or the like"
+        )
 
 
 class _Trial:
     def __enter__(self) -> None:
         frame = sys._getframe(1)
-        check_body_has_own_line(frame)
+        check_body(frame)
         self._skipping = Skipping(frame)
         self._skipping.begin()
 

@@ -65,7 +65,7 @@ def _read_annotations(
     function: Callable[..., BaseModel | None],
 ) -> tuple[type[CaseData], dict[str, type[Bot]]]:
     hints = get_type_hints(function)
-    case, *others = inspect.signature(function).parameters
+    case, *others = inspect.signature(function).parameters or [""]
     hint = hints.get(case)
     if get_origin(hint) is not Case:
         raise TypeError(f"{function.__name__}: annotate the first parameter as Case[YourData]")

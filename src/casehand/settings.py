@@ -4,7 +4,7 @@ import os
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     retry_first_seconds: float = Field(default=10, gt=0)
     retry_longest_seconds: float = Field(default=900, gt=0)
     browser_cases: int = Field(default=500, gt=0)  #: cases after which a horse is renewed
+    pictures: Literal["all", "escalations"] = "all"  #: around each change too, or of what a person must see
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
     breaker_longest_seconds: float = Field(default=900, gt=0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from redis.exceptions import RedisError
 from sqlalchemy import create_engine, text
@@ -163,7 +164,7 @@ def _freeze(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
     """Stop the horse for longer than its lease, and continue it when another attempt has finished the case."""
     for here in heres:
         send(signal.SIGSTOP, here.horse)
-        stage.later(lambda here=here, since=time.monotonic(): _continue(stage, here, since))  # type: ignore[misc]
+        stage.later(partial(_continue, stage, here, time.monotonic()))
 
 
 def _continue(stage: Stage, here: Here, since: float) -> bool:

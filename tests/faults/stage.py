@@ -26,6 +26,7 @@ from casehand.fixtures.practice.server import PracticeServer
 from casehand.queue import schema
 from casehand.queue.dispatch import Dispatcher
 from casehand.queue.intake import hand_in
+from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger, new_id
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
@@ -114,6 +115,7 @@ class Stage:
             settings = load_settings(home=self.home / "home", database_url=self.ledger_url)
             self.ledger = Ledger.open(self.ledger_url, settings.vault())
             stack.callback(self.ledger.close)
+            make_known(self.ledger, work.NAME, work.change_rent.bot_names, work.change_rent.timeout)
             self._keeper.start()
             stack.callback(self._end_crew)
             self._stack = stack.pop_all()
@@ -311,6 +313,9 @@ class Stage:
             f"{PREFIX}FAULTS": "faults.strike:strike",
             f"{PREFIX}RETRY_FIRST_SECONDS": "1",
             f"{PREFIX}RETRY_LONGEST_SECONDS": "5",
+            # Many cases are failed here on purpose, so the breaker may open: it must not hold up the table.
+            f"{PREFIX}BREAKER_FIRST_SECONDS": "1",
+            f"{PREFIX}BREAKER_LONGEST_SECONDS": "3",
             f"{bot}URL": self.practice.url,
             f"{bot}USERNAME": self.practice.username,
             f"{bot}PASSWORD": self.practice.password,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
@@ -33,11 +34,18 @@ DEADLINE_SECONDS = 20.0
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def place() -> Iterator[Path]:
+    """A directory whose path is short enough for a socket in it, as that of `tmp_path` may not be."""
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def home(place: Path) -> Iterator[Path]:
     """A home whose server is gone when the test ends, whatever the test did."""
-    place = tmp_path / "home"
-    yield place
-    until(lambda: not processes_of(place))
+    home = place / "home"
+    yield home
+    until(lambda: not processes_of(home))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -283,8 +291,8 @@ def test_data_that_cannot_be_read_is_set_aside(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["with a space", "per%cent", "quote'\"", "Größe", "question?hash#"])
-def test_odd_characters_in_the_home_are_no_hindrance(tmp_path: Path, name: str) -> None:
-    home = tmp_path / name
+def test_odd_characters_in_the_home_are_no_hindrance(place: Path, name: str) -> None:
+    home = place / name
     with EmbeddedValkey(home) as url:
         assert server_id(url)
     until(lambda: not processes_of(home))
@@ -302,12 +310,11 @@ def test_a_home_too_long_for_a_socket_uses_one_below_tmp_and_clears_it_away(tmp_
 
 
 def test_a_relative_home_is_taken_from_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(place)
     with EmbeddedValkey(Path("home")) as url:
-        assert url == f"unix://{tmp_path}/home/valkey/valkey.sock"
-    until(lambda: not processes_of(tmp_path / "home"))
+        assert url == f"unix://{place}/home/valkey/valkey.sock"
 
 
 def test_a_directory_that_others_may_write_to_is_refused(home: Path) -> None:
@@ -341,7 +348,7 @@ def test_a_home_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_start_is_said_in_one_line_with_its_reason(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path,
 ) -> None:
     (home / "valkey/appendonlydir").parent.mkdir(parents=True)
     (home / "valkey/appendonlydir").write_text("in the way of the directory")

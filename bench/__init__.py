@@ -1,0 +1,1 @@
+"""The benchmarks, and the peers that Casehand is held against: `make bench`."""

@@ -1,0 +1,1 @@
+"""What Casehand is held against, each run as its documentation says."""

@@ -1,0 +1,166 @@
+"""One run: a system, somebody who works a batch in it, and what that cost."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from casehand.bots.chromium import find_browser
+from casehand.fixtures.practice.judge import judge_home
+from casehand.settings import PREFIX
+
+from bench.subjects import ROOT, Stage, Subject
+from bench.tree import Meter, end_all
+
+PATIENCE_SECONDS = 600.0
+GOODBYE_SECONDS = 30.0
+BEGINS, CHANGES = "/results", "/rent"
+
+
+class WrongWork(Exception):
+    """The practice system's journal does not show what it should."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run came to."""
+
+    rate: float  #: cases a second
+    cpu: float  #: milliseconds a case
+    memory: float  #: megabytes for each case in work
+    first: float  #: seconds until the first case began
+    requests: float  #: pages asked for, a case
+
+
+def measure(subject: Subject, cases: int, think: float) -> Measured:
+    """Have a batch worked, with so many milliseconds of think time; raises WrongWork if it is not done right."""
+    with TemporaryDirectory(prefix="bench") as name, _legacy(Path(name) / "practice", cases, think) as legacy:
+        stage = _stage(Path(name), legacy)
+        with Meter({legacy.process.pid}) as meter:
+            try:
+                begun, seen = _work(subject, stage, legacy, cases)
+            finally:
+                _save_log(subject, stage)
+                end_all(os.getpid(), {legacy.process.pid})
+        return _result(subject, meter, begun, seen, cases)
+
+
+def median(runs: list[Measured]) -> Measured:
+    """Of several rounds, for each column."""
+    columns = Measured.__dataclass_fields__
+    return Measured(**{name: statistics.median(getattr(run, name) for run in runs) for name in columns})
+
+
+@dataclass(frozen=True)
+class _Legacy:
+    process: subprocess.Popen[str]
+    home: Path
+    told: dict[str, str]
+
+    def requests(self) -> list[tuple[float, str, str]]:
+        """When, how and for what each request came."""
+        lines = (self.home / "requests").read_text().split("\n")[:-1]
+        words = (line.split(" ", 2) for line in lines)
+        return [(float(at), method, path) for at, method, path in words]
+
+
+@contextmanager
+def _legacy(home: Path, cases: int, think: float) -> Iterator[_Legacy]:
+    command = [sys.executable, "-m", "bench.legacy", str(home), "--claims", str(cases), "--think", str(think)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield _Legacy(process, home, json.loads(process.stdout.readline()))
+        process.stdin.close()
+
+
+def _stage(folder: Path, legacy: _Legacy) -> Stage:
+    browser = str(find_browser(os.environ.get(f"{PREFIX}BROWSER")))
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+    given = {f"BENCH_{key.upper()}": value for key, value in {**legacy.told, "browser": browser}.items()}
+    return Stage(folder, legacy.home / "batch.csv", {**ours, **given, "PYTHONPATH": str(ROOT)}, [])
+
+
+def _work(
+    subject: Subject, stage: Stage, legacy: _Legacy, cases: int
+) -> tuple[float, list[tuple[float, str, str]]]:
+    commands = subject.prepare(stage)
+    begun = monotonic()
+    with stage.log.open("wb") as log:
+        started = [
+            subprocess.Popen(
+                command, cwd=ROOT, env=stage.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+            for command in commands
+        ]
+    _await_changes(legacy, cases, started, stage)
+    for one in started:
+        if subject.endless:
+            one.terminate()
+        one.wait(GOODBYE_SECONDS)
+    states = subject.states(stage) or _all_done(stage)
+    if problems := judge_home(legacy.home, states) or _undone(states):
+        raise WrongWork(f"{subject.name}: {'; '.join(problems[:3])}")
+    return begun, legacy.requests()
+
+
+def _await_changes(
+    legacy: _Legacy, cases: int, started: list[subprocess.Popen[bytes]], stage: Stage
+) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS
+    while len(_changes(legacy.requests())) < cases:
+        ended = all(one.poll() is not None for one in started)
+        if ended and len(_changes(legacy.requests())) < cases:
+            raise WrongWork(f"it ended early:\n{stage.log.read_text(errors='replace')[-2000:]}")
+        if monotonic() > deadline:
+            raise WrongWork(f"it took too long:\n{stage.log.read_text(errors='replace')[-2000:]}")
+        Event().wait(0.1)
+
+
+def _changes(requests: list[tuple[float, str, str]]) -> list[float]:
+    return [at for at, method, path in requests if method == "POST" and path.endswith(CHANGES)]
+
+
+def _all_done(stage: Stage) -> list[tuple[str, Mapping[str, Any], str, bool]]:
+    """What somebody says of a batch who keeps no record."""
+    return [(row["claim"], row, "done", False) for row in stage.rows()]
+
+
+def _undone(states: list[tuple[str, Mapping[str, Any], str, bool]]) -> list[str]:
+    return [f"{reference} is {state}" for reference, _, state, _ in states if state != "done"]
+
+
+def _save_log(subject: Subject, stage: Stage) -> None:
+    """Keep what the last run of a row said, for whoever wonders."""
+    if stage.log.exists():
+        kept = ROOT / ".casehand" / "bench" / "logs" / f"{subject.key}.log"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(stage.log.read_bytes())
+
+
+def _result(
+    subject: Subject, meter: Meter, begun: float, seen: list[tuple[float, str, str]], cases: int
+) -> Measured:
+    """Between the changes of the first case of each worker and of the last: nobody is starting, and none is idle."""
+    changes = sorted(_changes(seen))
+    since, until = changes[subject.at_once - 1], changes[-1]
+    worked = len(changes) - subject.at_once
+    pages = sum(since < at <= until and not path.endswith(".css") for at, _, path in seen)
+    return Measured(
+        rate=worked / (until - since),
+        cpu=meter.cpu(since, until) / worked * 1000,
+        memory=meter.memory(begun, until) / subject.at_once,
+        first=next(at for at, _, path in seen if path == BEGINS) - begun,
+        requests=pages / worked,
+    )
