@@ -249,6 +249,7 @@ def _wait_for_redis(url: str) -> None:
 def main() -> None:
     """Start one worker, and work until told to stop."""
     set_up_logs()
+    os.umask(0o077)
     if (crew := os.environ.get(CREW)) is not None:
         end_with(int(crew), signal.SIGTERM)
     try:

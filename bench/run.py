@@ -115,9 +115,7 @@ def _work(
     return begun, legacy.requests()
 
 
-def _await_changes(
-    legacy: _Legacy, cases: int, started: list[subprocess.Popen[bytes]], stage: Stage
-) -> None:
+def _await_changes(legacy: _Legacy, cases: int, started: list[subprocess.Popen[bytes]], stage: Stage) -> None:
     deadline = monotonic() + PATIENCE_SECONDS
     while len(_changes(legacy.requests())) < cases:
         ended = all(one.poll() is not None for one in started)

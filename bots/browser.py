@@ -10,13 +10,16 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright, ViewportSize
 
-NO_LATE_REQUESTS = (
+ALWAYS = (
+    # Over HTTP/2 there is no connection to be closed after each request: see CONTEXT.
+    "--disable-http2",
+    "--disable-quic",
+    # A browser in a council's network has no business with its maker's servers.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
 )
-"""A browser in a council's network has no business with its maker's servers."""
 
 CONTEXT: dict[str, Any] = {
     "locale": "en-GB",
@@ -34,7 +37,7 @@ class WarmBrowser:
 
     def __init__(self, binary: Path, arguments: Sequence[str], origins: Sequence[str]) -> None:
         self._binary = binary
-        self._arguments = [*arguments, *NO_LATE_REQUESTS, f"--host-resolver-rules={resolver_rules(origins)}"]
+        self._arguments = [*arguments, *ALWAYS, f"--host-resolver-rules={resolver_rules(origins)}"]
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
 

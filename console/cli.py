@@ -1,5 +1,6 @@
 """The command line: one vocabulary, one line for an error, exit codes that say what is needed."""
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -21,20 +22,25 @@ for part in (batches, working, reading, escalations, pausing, samples, machine):
     part.add_to(app)
 
 
-@app.callback()
-def casehand(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)
-    ] = False,
-) -> None:
-    """Works through a council's back-office cases in its legacy web systems."""
-    if show_version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"casehand {version('casehand')}")
         raise typer.Exit
 
 
+@app.callback()
+def casehand(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Works through a council's back-office cases in its legacy web systems."""
+
+
 def main() -> None:
     """Run the command that was typed; 0 for success, 1 failure, 2 wrong usage, 3 something needs a person."""
+    os.umask(0o077)  # What is written here is nobody else's to read.
     try:
         app()
     except CasehandError as error:

@@ -14,6 +14,7 @@ from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseLine, find_case, tell
 from casehand.queue.check import as_stored
 from casehand.queue.escalations import Escalation
+from casehand.queue.fields import Unfit, reader_for
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pauses import all_pauses
 from casehand.queue.reasons import reason_for
@@ -100,7 +101,7 @@ def cancel(which: Which) -> None:
 def _tell_notices(office: Office) -> None:
     """What a person should know of that is no single case's trouble."""
     for pause in all_pauses(office.ledger):
-        say(f"The {pause.kind} {pause.name} is paused: {pause.reason}. `casehand resume` lets it go on.")
+        say(f"The {pause.kind} {pause.name} is paused ({pause.reason}): `casehand resume` lets it go on.")
     for breaker in open_breakers(office.ledger):
         say(
             f"The system of the bot {breaker.bot} fails case after case: its cases wait, and one tries at times."
@@ -113,7 +114,11 @@ def _ways(escalation: Escalation) -> str:
     if escalation.question is None:
         return ""
     choices = escalation.question.get("choices")
-    return " / ".join(map(str, choices)) if isinstance(choices, list) else "a form"
+    if isinstance(choices, list):
+        return " / ".join(map(str, choices))
+    form = escalation.question.get("form")
+    fields = form.get("properties", {}) if isinstance(form, dict) else {}
+    return "JSON with " + ", ".join(fields)
 
 
 def _as_asked(office: Office, case: CaseLine, given: str) -> object:
@@ -136,9 +141,12 @@ def _amended(office: Office, case: CaseLine, changes: list[str]) -> str:
         if not equals or name not in workflow.model.model_fields:
             known = ", ".join(workflow.model.model_fields)
             raise CasehandError(f"cannot amend {name!r}: give NAME=VALUE, where NAME is one of {known}")
-        data[name] = value
+        try:
+            data[name] = reader_for(workflow.model.model_fields[name].annotation)(value)
+        except Unfit as unfit:
+            raise CasehandError(f"{name} cannot be amended so: it {unfit}") from None
     try:
-        amended = workflow.model.model_validate_json(json_module.dumps(data))
+        amended = workflow.model.model_validate_json(json_module.dumps(data, default=str))
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         field = ".".join(map(str, first["loc"]))

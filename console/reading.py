@@ -1,5 +1,6 @@
 """`casehand status`, `cases` and `case`: how things stand, and one case's whole story."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -111,7 +112,13 @@ def _tell(story: CaseStory) -> None:
         show_table("Result", ("Field", "Value"), list(story.result.items()))
     for attempt in story.attempts:
         steps = [
-            (one["at"], one["name"], one.get("seconds"), one.get("end"), one.get("evidence"))
+            (
+                datetime.fromisoformat(str(one["at"])),
+                one["name"],
+                one.get("seconds"),
+                one.get("end"),
+                one.get("evidence"),
+            )
             for one in attempt.steps
         ]
         title = f"Attempt {attempt.number} by {attempt.worker}: {attempt.end or 'in work'}"

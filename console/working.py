@@ -15,6 +15,7 @@ from casehand.queue.cases import counts
 from casehand.queue.pauses import all_pauses
 from casehand.queue.reconciler import Reconciler
 from casehand.queue.valkey import EmbeddedValkey, check_redis
+from casehand.workflows.installed import installed_bots
 from casehand.workflows.skip import check_skipping_works
 
 Workers = Annotated[int, typer.Option(help="How many workers.", min=1, max=64)]
@@ -35,8 +36,12 @@ def work(
     office = Office()
     _run(office, workers, burst)
     left = counts(office.ledger)["escalated"]
-    if burst and (left or all_pauses(office.ledger)):
+    paused = all_pauses(office.ledger)
+    if burst and left:
         say(f"{left} cases wait for a person: `casehand escalations` shows them.")
+    if burst and paused:
+        say(f"{len(paused)} pauses hold cases back: `casehand status` shows them.")
+    if burst and (left or paused):
         raise typer.Exit(NEEDS_A_PERSON)
 
 
@@ -60,8 +65,18 @@ def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")
         say(f"{done.taken_back} cases taken back from lost workers, {done.handed_over} handed to the queue.")
 
 
+def _warn_of_idle_workers(office: Office, workers: int) -> None:
+    """A system that takes fewer sessions than there are workers leaves some of them without work."""
+    for name, bot in installed_bots(office.workflows.values()).items():
+        if bot.sessions < workers:
+            say(
+                f"The bot {name} holds at most {bot.sessions} sessions at once, so as many workers work its cases."
+            )
+
+
 def _run(office: Office, workers: int, burst: bool) -> None:
     check_skipping_works()
+    _warn_of_idle_workers(office, workers)
     office.settings.vault()
     for workflow in office.workflows:
         office.workflow(workflow)

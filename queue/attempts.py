@@ -28,6 +28,8 @@ GRACE = timedelta(seconds=5)
 SYSTEM_ANSWERED = frozenset({EscalationKind.BUSINESS, EscalationKind.QUESTION})
 """Escalations that show that the legacy system is well."""
 
+NOT_KNOWN = "and it is not known whether the change was made"
+
 MOST_CRASHES = 3
 """A case that kills its horse this often is not given to another."""
 
@@ -342,6 +344,8 @@ def _write(
         case Waiting(reason, until):
             return ending.again("waits", reason, until or ending.now)
         case Escalated(kind, reason, question, scene):
+            if kind is not EscalationKind.QUESTION and ending.is_in_doubt():
+                kind, reason = EscalationKind.IN_DOUBT, f"{reason} ({NOT_KNOWN})"
             return ending.escalate(kind, reason, question, scene)
         case Failed(reason, scene):
             return _fail(ending, reason, scene, backoff, chance, policy)

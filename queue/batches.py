@@ -21,6 +21,12 @@ class Rejected:
     reference: str | None
 
 
+def batch_names(ledger: Ledger) -> list[str]:
+    """The names of all batches."""
+    with ledger.reading() as connection:
+        return list(connection.execute(select(schema.batches.c.id).order_by(schema.batches.c.id)).scalars())
+
+
 def rejections_of(ledger: Ledger, batch: str) -> list[Rejected]:
     """The rows of a batch that were not taken in, in their order."""
     query = select(schema.rejections).where(Rejections.batch == batch).order_by(Rejections.line)

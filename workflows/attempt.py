@@ -49,6 +49,7 @@ class Attempt:
     record: Record
     refuse: Callable[[str, str], None]  #: told when a sign-in is refused: bot and reason
     open_commits: list[str] = field(default_factory=list)  #: begun, and not come to a good end
+    refusal: Scene | None = None  #: where the system refused a change
     broken: bool = False  #: whether the browser can be trusted no more
     pictures_of_changes: bool = True
 
@@ -65,7 +66,7 @@ class Attempt:
             return self._run(data)
         except TimeUp:
             self.broken = True  # Whatever hung may hang still.
-            return Failed(f"took longer than {self.workflow.timeout}", self._scene("time up"))
+            return Failed(f"took longer than {self.workflow.timeout}", self.scene("time up"))
 
     def _run(self, data: Any) -> Outcome:
         try:
@@ -81,11 +82,11 @@ class Attempt:
         except Exception as error:  # noqa: BLE001
             return self._outcome(error)
         except Asked as asked:
-            return Escalated(EscalationKind.QUESTION, asked.prompt, asked.question, self._scene("question"))
+            return Escalated(EscalationKind.QUESTION, asked.prompt, asked.question, self.scene("question"))
         except MustWait as wait:
             return Waiting(wait.reason, wait.until)
         except InDoubt as doubt:
-            return Escalated(EscalationKind.IN_DOUBT, str(doubt), scene=self._scene("in doubt"))
+            return Escalated(EscalationKind.IN_DOUBT, str(doubt), scene=self.scene("in doubt"))
 
     def _sign_in(self) -> None:
         for bot in {bot.name: bot for bot in self.workflow.bots.values()}.values():
@@ -116,14 +117,15 @@ class Attempt:
             self._forget_sessions()
             return Waiting("the ledger did not answer", self.ledger.clock() + LEDGER_PAUSE)
         if isinstance(error, BusinessException):
-            return Escalated(EscalationKind.BUSINESS, str(error), scene=self._scene("exception"))
+            scene = self.refusal or self.scene("exception")
+            return Escalated(EscalationKind.BUSINESS, str(error), scene=scene)
         if isinstance(error, SystemException | PlaywrightError):
-            scene = self._scene("failure")
+            scene = self.scene("failure")
             self._forget_sessions()
             return Failed(_in_one_line(error), scene)
         log.error("workflow_fault", error=type(error).__name__, at=_where(error))
         reason = f"the workflow has a fault: {type(error).__name__} at {_where(error)}"
-        return Escalated(EscalationKind.FAULT, reason, scene=self._scene("fault"))
+        return Escalated(EscalationKind.FAULT, reason, scene=self.scene("fault"))
 
     def _refused(self, refused: SignInRefused) -> Outcome:
         self.refuse(self._signing_in, str(refused))
@@ -151,8 +153,9 @@ class Attempt:
             self.broken = True
             return None
 
-    def _scene(self, title: str) -> Scene:
-        bot = next(reversed(self._bots.values()), None)
+    def scene(self, title: str, shown: Bot | None = None) -> Scene:
+        """Keep what the page shows now."""
+        bot = shown or next(reversed(self._bots.values()), None)
         if bot is None:
             return Scene()
         picture = self.picture(title, bot)
@@ -233,6 +236,9 @@ class _Log:
 
     def picture(self, title: str, bot: Bot | None) -> str | None:
         return self.attempt.picture(title, bot) if self.attempt.pictures_of_changes else None
+
+    def refused(self, bot: Bot | None) -> None:
+        self.attempt.refusal = self.attempt.scene("refused", bot)
 
     def wait(self, seconds: float) -> None:
         bot = next(iter(self.attempt._bots.values()), None)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol
 
 from casehand.bots.bot import Bot
-from casehand.exceptions import SystemException
+from casehand.exceptions import BusinessException, SystemException
 from casehand.points import Point
 from casehand.queue.commits import CommitState, Intent
 from casehand.workflows.record import Record
@@ -34,7 +34,7 @@ class CommitLog(Protocol):
         """Hear that a commit is entered."""
 
     def ended_well(self, name: str) -> None:
-        """Hear that its change stands."""
+        """Hear that it is known what became of its change."""
 
     def unresolved(self, name: str) -> list[Intent]:
         """The intents of earlier attempts of which nothing is known yet."""
@@ -56,6 +56,9 @@ class CommitLog(Protocol):
 
     def picture(self, title: str, bot: Bot | None) -> str | None:
         """Keep a picture of the page."""
+
+    def refused(self, bot: Bot | None) -> None:
+        """Keep the scene in which the system refused the change."""
 
     def wait(self, seconds: float) -> None:
         """Let time pass for the pages."""
@@ -105,6 +108,8 @@ class Commit:
             self._log.ended_well(self._name)
             return kind is BodySkipped
         if kind is not None:
+            if issubclass(kind, BusinessException):
+                self._settle_refusal()
             return False
         self._log.reach(Point.BODY_ENDED)
         self._read_back()
@@ -141,6 +146,20 @@ class Commit:
         for intent in earlier:
             self._log.resolve(intent.id, CommitState.NOT_MADE)
             self._record.note(f"was not made by attempt {intent.attempt}: {self._name}")
+
+    def _settle_refusal(self) -> None:
+        """The system has answered and did not take the change: one look is enough, since nothing is on its way."""
+        self._log.refused(self._bot)
+        if self._done is None or self._intent is None:
+            return
+        try:
+            made = self._done()
+        except Exception:  # noqa: BLE001 — then it stays unresolved, and the refusal goes on to the person
+            self._record.note(f"could not be looked for: {self._name}")
+            return
+        self._log.resolve(self._intent, CommitState.MADE if made else CommitState.NOT_MADE)
+        self._record.note(f"{'was made all the same' if made else 'was not made'}: {self._name}")
+        self._log.ended_well(self._name)
 
     def _read_back(self) -> None:
         if self._done is not None and not self._shows(self._done):

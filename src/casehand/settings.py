@@ -44,7 +44,7 @@ class BotSettings(BaseModel):
 class Settings(BaseSettings):
     """All that can be set; see docs/settings.md."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", toml_file=FILE)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", toml_file=FILE)
 
     home: Path = Path(".casehand")
     redis_url: str | None = None

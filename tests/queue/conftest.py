@@ -132,7 +132,9 @@ def audit_of(ledger: Ledger) -> Callable[[str], list[tuple[str, str | None, str 
         entries = schema.audit.c
         query = select(entries.action, entries.before, entries.after).where(entries.subject == subject)
         with ledger.reading() as connection:
-            return [(row.action, row.before, row.after) for row in connection.execute(query.order_by(entries.id))]
+            return [
+                (row.action, row.before, row.after) for row in connection.execute(query.order_by(entries.id))
+            ]
 
     return read
 

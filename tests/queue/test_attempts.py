@@ -278,7 +278,9 @@ def test_a_failure_is_tried_again_after_a_wait_until_its_tries_are_spent(
         waits.append((row_of(case).not_before - ledger.clock()).total_seconds())
         pass_time(minutes=15)
 
-    assert _end(ledger, begin(case), Failed("the page is late", Scene("http://x/", "1.png"))) is State.ESCALATED
+    assert (
+        _end(ledger, begin(case), Failed("the page is late", Scene("http://x/", "1.png"))) is State.ESCALATED
+    )
 
     assert waits == [5, 15, 45]
     (waiting,) = escalations.waiting(ledger)
