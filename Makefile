@@ -36,6 +36,15 @@ demo: .venv/checked ## show Casehand at work: a practice system, a sample batch,
 test: .venv/checked ## run all tests; ARGS are pytest's, as in: make test ARGS='tests/queue -k lease'
 	@$(CLEARING_TMP) .venv/bin/pytest -o cache_dir=$(CACHE)/pytest $(ARGS)
 
+.PHONY: faults
+faults: .venv/checked ## kill everything at every moment and print the table (hours); as in: make faults ARGS='--ledger sqlite'
+	@PYTHONPATH=tests .venv/bin/python -m faults $(ARGS)
+	@FAULTS_EVERY=1 .venv/bin/pytest -p no:cacheprovider tests/faults/test_exhaustive.py
+
+.PHONY: soak
+soak: .venv/checked ## work 1,000 cases for twenty minutes with a random fault every few seconds
+	@PYTHONPATH=tests .venv/bin/python -m faults.soak $(ARGS)
+
 .PHONY: check
 check: .venv/installed home ## look for faults without running anything: ruff and mypy
 	@.venv/bin/ruff check .

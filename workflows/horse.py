@@ -19,7 +19,7 @@ from casehand.bots.browser import WarmBrowser
 from casehand.bots.chromium import find_browser, launch_arguments
 from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
-from casehand.exceptions import CasehandError, SignInRefused
+from casehand.exceptions import CasehandError, SignInRefused, SystemException
 from casehand.points import Point, reach
 from casehand.queue import attempts, leases, pauses, slots
 from casehand.queue.attempts import LEASE, Begun
@@ -232,7 +232,7 @@ class Horse:
         deadline = monotonic() + SIGN_IN_TURN.total_seconds()
         while not leases.hold(self.ledger, name, self.worker, SIGN_IN_TURN):
             if monotonic() > deadline:
-                raise CasehandError(f"another worker is signing in to {bot} and does not come to an end")
+                raise SystemException(f"another worker is signing in to {bot} and does not come to an end")
             _pause_briefly()
         try:
             if pauses.is_paused(self.ledger, PauseKind.BOT, bot):

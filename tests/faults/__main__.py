@@ -1,6 +1,7 @@
 """`make faults`: the full table, on both ledgers; the exit code is 0 only when every promise was kept."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +24,6 @@ def main() -> int:
     """Play what the arguments name."""
     asked = _arguments()
     home = Path(mkdtemp(prefix="faults-"))
-    say(f"What the workers said is kept in {home}")
     with ExitStack() as stack:
         tables = [
             _play(ledger, url, home / ledger, asked) for ledger, url in _ledgers(asked.ledger, home, stack)
@@ -31,7 +31,16 @@ def main() -> int:
     for table in tables:
         for line in table.lines():
             say(line)
-    return 0 if all(table.holds for table in tables) else 1
+    return finish(home, holds=all(table.holds for table in tables))
+
+
+def finish(home: Path, *, holds: bool) -> int:
+    """The exit code; what the workers said is kept only where a promise was broken."""
+    if holds:
+        shutil.rmtree(home)
+        return 0
+    say(f"What the workers said is kept in {home}")
+    return 1
 
 
 def say(line: str) -> None:

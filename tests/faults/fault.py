@@ -33,14 +33,17 @@ class Row(Enum):
     LEGACY = "legacy"
 
 
+Strike = Callable[[Stage, Sequence[Here], float], None]
+"""Does it, and returns when it is over: the stage, whom it strikes, and how long a lasting one lasts."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What is done to whom."""
 
     name: str
     row: Row
-    strike: Callable[[Stage, Sequence[Here], float], None] = lambda stage, heres, lasting: None
-    """Does it, and returns when it is over: the stage, whom it strikes, and how long a lasting one lasts."""
+    strike: Strike = lambda stage, heres, lasting: None
     moments: tuple[Moment, ...] = EVERYWHERE
     together: bool = False  #: strikes all at once, and concerns the other cases too
     needs_browser: bool = False  #: there is nothing to strike before the first case of a horse
@@ -70,27 +73,24 @@ def _processes() -> Iterator[Fault]:
 
 
 def _redis() -> Iterator[Fault]:
-    common = {"together": True, "clicked": (Kind.APPLY_LATE, 1.0)}
     row = Row.REDIS
-    yield Fault("Redis emptied", row, _empty, limit=30, **common)
-    yield Fault("Redis killed, back empty", row, _back_empty, limit=30, **common)
-    yield Fault("Redis killed, back with its data", row, _back, limit=30, **common)
-    yield Fault("Redis away", row, _away, **common)
-    yield Fault("Redis silent", row, _silent, **common)
+    yield _together("Redis emptied", row, _empty, limit=30)
+    yield _together("Redis killed, back empty", row, _back_empty, limit=30)
+    yield _together("Redis killed, back with its data", row, _back, limit=30)
+    yield _together("Redis away", row, _away)
+    yield _together("Redis silent", row, _silent)
 
 
 def _ledger() -> Iterator[Fault]:
-    common = {"together": True, "clicked": (Kind.APPLY_LATE, 1.0)}
-    yield Fault("ledger locked", Row.LEDGER, _lock, **common)
-    yield Fault("disk full at the ledger's write", Row.LEDGER, _fill_disk, **common)
+    yield _together("ledger locked", Row.LEDGER, _lock)
+    yield _together("disk full at the ledger's write", Row.LEDGER, _fill_disk)
 
 
 def _legacy() -> Iterator[Fault]:
     row = Row.LEGACY
-    common = {"together": True, "clicked": (Kind.APPLY_LATE, 1.0)}
-    yield Fault("system answers 500", row, _outage, moments=WHILE_WORKING, **common)
-    yield Fault("system drops connections", row, _refuse, moments=WHILE_WORKING, **common)
-    yield Fault("session lost", row, _end_sessions, moments=WHILE_WORKING, **common)
+    yield _together("system answers 500", row, _outage, moments=WHILE_WORKING)
+    yield _together("system drops connections", row, _refuse, moments=WHILE_WORKING)
+    yield _together("session lost", row, _end_sessions, moments=WHILE_WORKING)
     at_save = (
         ("500, not saved", (Kind.ERROR_BEFORE, 1, 0.0)),
         ("500, though saved", (Kind.ERROR_AFTER, 1, 0.0)),
@@ -129,9 +129,18 @@ def _legacy() -> Iterator[Fault]:
         yield Fault(name, row, moments=(Moment.SIGNED_IN,), mischief=(kind, 1, 0.0))
 
 
-def _each(
-    whom: Callable[[Here], list[int]], how: signal.Signals = signal.SIGKILL
-) -> Callable[[Stage, Sequence[Here], float], None]:
+def _together(
+    name: str,
+    row: Row,
+    strike: Strike,
+    moments: tuple[Moment, ...] = EVERYWHERE,
+    limit: float | None = None,
+) -> Fault:
+    """What strikes all at once: the answers that are on their way then come during the fault."""
+    return Fault(name, row, strike, moments, together=True, limit=limit, clicked=(Kind.APPLY_LATE, 1.0))
+
+
+def _each(whom: Callable[[Here], list[int]], how: signal.Signals = signal.SIGKILL) -> Strike:
     def strike(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
         for here in heres:
             send(how, *whom(here))

@@ -29,7 +29,7 @@ def postgres() -> Iterator[str | None]:
         data = folder / "data"
         subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", USER], **run)
         options = f"-k {folder} -c listen_addresses= -c log_min_messages=panic -c max_connections=200"
-        control = [programs / "pg_ctl", "-D", data, "-w"]
+        control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w"]
         subprocess.run([*control, "-l", folder / "log", "-o", options, "start"], **run)
         try:
             yield f"postgresql+psycopg://{USER}@/postgres?host={folder}"

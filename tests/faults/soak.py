@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -14,7 +15,7 @@ from redis.exceptions import RedisError
 
 from casehand.fixtures.practice.mischief import Kind
 from casehand.queue.state import State
-from faults.__main__ import say
+from faults.__main__ import finish, say
 from faults.process import command, descendants, send
 from faults.stage import Fate, Handed, Stage
 
@@ -47,7 +48,8 @@ def main() -> int:
         cases = [one for size in _batches(asked.cases) for one in stage.hand_in(size)]
         struck = _strike(stage, random.Random(asked.seed), asked.minutes * 60, asked.every, cases)
         fates = _wait_for_the_end(stage, cases)
-        return _report(stage, cases, fates, struck)
+        holds = _report(stage, cases, fates, struck)
+    return finish(home, holds=holds)
 
 
 def _arguments() -> argparse.Namespace:
@@ -93,7 +95,7 @@ def _wait_for_the_end(stage: Stage, cases: list[Handed]) -> dict[str, Fate]:
     return stage.fates(cases)
 
 
-def _report(stage: Stage, cases: list[Handed], fates: dict[str, Fate], struck: Counter[str]) -> int:
+def _report(stage: Stage, cases: list[Handed], fates: dict[str, Fate], struck: Counter[str]) -> bool:
     lost = twice = doubt = 0
     for one in cases:
         fate = fates[one.case]
@@ -109,10 +111,10 @@ def _report(stage: Stage, cases: list[Handed], fates: dict[str, Fate], struck: C
             lost += 1
             say(f"! {one.reference} ({one.case}) is {fate.state}, and was changed {right + wrong} times")
     states = Counter(str(fate.state) for fate in fates.values())
-    say("struck: " + ", ".join(f"{number} × {name}" for name, number in struck.most_common()))
+    say("struck: " + ", ".join(f"{name} {number} times" for name, number in struck.most_common()))
     say(f"{len(cases)} cases: {lost} lost, {twice} done twice, {doubt} in doubt; {dict(states)}")
-    say(f"{stage.deaths} workers died; what they said is kept in {stage.home}")
-    return 1 if lost or twice else 0
+    say(f"{stage.deaths} workers died")
+    return not lost and not twice
 
 
 def _kill_horse(stage: Stage, luck: random.Random) -> None:
@@ -144,8 +146,15 @@ def _stop_horse(stage: Stage, luck: random.Random) -> None:
     if horses := stage.horses:
         horse = luck.choice(horses)
         send(signal.SIGSTOP, horse)
-        over = time.monotonic() + luck.uniform(1, 40)
-        stage.later(lambda: time.monotonic() > over and (send(signal.SIGCONT, horse), True)[1])
+        stage.later(partial(_continue, horse, time.monotonic() + luck.uniform(1, 40)))
+
+
+def _continue(horse: int, over: float) -> bool:
+    if time.monotonic() < over:
+        return False
+    if command(horse):
+        send(signal.SIGCONT, horse)
+    return True
 
 
 def _tell_worker(stage: Stage, luck: random.Random) -> None:

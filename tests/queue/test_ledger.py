@@ -104,7 +104,7 @@ def test_the_key_of_an_unknown_case_is_refused(ledger: Ledger) -> None:
 def test_a_database_that_nobody_answers_at_is_said_so_without_the_password(
     vault: Vault, tmp_path: Path
 ) -> None:
-    with pytest.raises(CasehandError, match="cannot be opened .*check CASEHAND_DATABASE_URL") as refusal:
+    with pytest.raises(CasehandError, match=r"cannot be opened .*check CASEHAND_DATABASE_URL") as refusal:
         Ledger.open(f"postgresql://clerk:hunter2@/casehand?host={tmp_path}", vault)
 
     assert "hunter2" not in str(refusal.value)
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(vault: Vault, tmp_
     path = tmp_path / "rents.csv"
     path.write_text("claim,weekly_rent\n" * 100)
 
-    with pytest.raises(CasehandError, match="cannot be opened .*not a database"):
+    with pytest.raises(CasehandError, match=r"cannot be opened .*not a database"):
         Ledger.open(f"sqlite:///{path}", vault)
 
     assert path.read_text().startswith("claim,weekly_rent\n")
@@ -156,7 +156,7 @@ def test_a_database_with_another_programs_tables_is_refused_and_left_alone(
             connection.execute(text(f"DROP TABLE {table}"))
     before = inspect(first.engine).get_table_names()
 
-    with pytest.raises(CasehandError, match="cannot be opened .*already exists"):
+    with pytest.raises(CasehandError, match=r"cannot be opened .*already exists"):
         Ledger.open(ledger_url, vault)
 
     assert inspect(first.engine).get_table_names() == before
@@ -199,9 +199,13 @@ def test_a_ledger_that_another_writes_to_is_waited_for_and_then_said_to_be_locke
 
 
 def test_what_is_written_in_a_transaction_that_fails_is_gone(ledger: Ledger) -> None:
-    with pytest.raises(RuntimeError), ledger.writing() as connection:
-        connection.execute(insert(schema.workflows).values(name="w", timeout_seconds=1))
-        raise RuntimeError("power cut")
+    def write_and_die() -> None:
+        with ledger.writing() as connection:
+            connection.execute(insert(schema.workflows).values(name="w", timeout_seconds=1))
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        write_and_die()
 
     with ledger.reading() as connection:
         assert connection.execute(select(schema.workflows)).all() == []

@@ -85,17 +85,14 @@ def test_a_move_whose_transaction_fails_leaves_neither_state_nor_audit(
 ) -> None:
     case = take_in()
 
-    with pytest.raises(RuntimeError), ledger.writing() as connection:
-        move(
-            connection,
-            case,
-            State.QUEUED,
-            State.CANCELLED,
-            at=ledger.clock(),
-            actor="somebody",
-            action="moved",
-        )
-        raise RuntimeError("power cut")
+    def move_and_die() -> None:
+        with ledger.writing() as connection:
+            now = ledger.clock()
+            move(connection, case, State.QUEUED, State.CANCELLED, at=now, actor="somebody", action="moved")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        move_and_die()
 
     assert row_of(case).state == "queued"
     assert audit_of(case) == []
