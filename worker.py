@@ -1,11 +1,14 @@
 """The worker: RQ's own, but that it keeps its horse. `python worker.py` starts one."""
 
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from time import monotonic
 from types import FrameType
@@ -178,7 +181,7 @@ class CasehandWorker(SteadyWorker):
             try:
                 done = self._reconciler.turn()
             except (*AWAY, SQLAlchemyError) as error:
-                log.warning("not_reconciled", error=type(error).__name__)
+                log.warning("not_reconciled", error=str(error).splitlines()[0])
                 self._try_to_revive()
             else:
                 if done is not None and (done.taken_back or done.handed_over):
@@ -194,12 +197,25 @@ class CasehandWorker(SteadyWorker):
     def _saddle(self) -> Ride:
         """In the forked child: open what may not be shared with the parent, and return what performs a job."""
         self._ledger.engine.dispose(close=False)
+        _use_own_temporary_folder(self._settings.home)
         ledger = Ledger.open(self._settings.ledger_url, self._settings.vault())
         workflows = installed_workflows(self._settings.workflows)
         horse = Horse(self._settings, ledger, workflows, self.name)
         Horse.current = horse
         self._is_horse = True
         return _Jobs(self, horse)
+
+
+def _use_own_temporary_folder(home: Path) -> None:
+    """A horse that is killed leaves its browser's profile behind: keep those where the next one clears them away."""
+    root = home.absolute() / "tmp"
+    for left in root.glob("*"):
+        if not Path("/proc", left.name).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    own = root / str(os.getpid())
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(own)
+    tempfile.tempdir = str(own)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from casehand.settings import PREFIX
 from bench.subjects import ROOT, Stage, Subject
 from bench.tree import Meter, end_all
 
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 60.0  #: for each case
 GOODBYE_SECONDS = 30.0
 BEGINS, CHANGES = "/results", "/rent"
 
@@ -43,11 +43,11 @@ class Measured:
 
 def measure(subject: Subject, cases: int, think: float) -> Measured:
     """Have a batch worked, with so many milliseconds of think time; raises WrongWork if it is not done right."""
-    with TemporaryDirectory(prefix="bench") as name, _legacy(Path(name) / "practice", cases, think) as legacy:
-        stage = _stage(Path(name), legacy)
+    with TemporaryDirectory(prefix="bench") as name, legacy_for(Path(name), cases, think) as legacy:
+        stage = stage_for(Path(name), legacy)
         with Meter({legacy.process.pid}) as meter:
             try:
-                begun, seen = _work(subject, stage, legacy, cases)
+                begun, seen = work(subject, stage, legacy, cases)
             finally:
                 _save_log(subject, stage)
                 end_all(os.getpid(), {legacy.process.pid})
@@ -61,7 +61,9 @@ def median(runs: list[Measured]) -> Measured:
 
 
 @dataclass(frozen=True)
-class _Legacy:
+class Legacy:
+    """The practice system that runs."""
+
     process: subprocess.Popen[str]
     home: Path
     told: dict[str, str]
@@ -74,27 +76,31 @@ class _Legacy:
 
 
 @contextmanager
-def _legacy(home: Path, cases: int, think: float) -> Iterator[_Legacy]:
+def legacy_for(folder: Path, cases: int, think: float) -> Iterator[Legacy]:
+    """The practice system, served while the block lasts; `think` is in milliseconds."""
+    home = folder / "practice"
     command = [sys.executable, "-m", "bench.legacy", str(home), "--claims", str(cases), "--think", str(think)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield _Legacy(process, home, json.loads(process.stdout.readline()))
+        yield Legacy(process, home, json.loads(process.stdout.readline()))
         process.stdin.close()
 
 
-def _stage(folder: Path, legacy: _Legacy) -> Stage:
+def stage_for(folder: Path, legacy: Legacy) -> Stage:
+    """Where a run takes place, with an environment that tells where the practice system is."""
     browser = str(find_browser(os.environ.get(f"{PREFIX}BROWSER")))
     ours = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
     given = {f"BENCH_{key.upper()}": value for key, value in {**legacy.told, "browser": browser}.items()}
     return Stage(folder, legacy.home / "batch.csv", {**ours, **given, "PYTHONPATH": str(ROOT)}, [])
 
 
-def _work(
-    subject: Subject, stage: Stage, legacy: _Legacy, cases: int
+def work(
+    subject: Subject, stage: Stage, legacy: Legacy, cases: int
 ) -> tuple[float, list[tuple[float, str, str]]]:
+    """Have the batch worked: when that began, and every request; raises WrongWork if it is not done right."""
     commands = subject.prepare(stage)
     begun = monotonic()
     with stage.log.open("wb") as log:
@@ -115,18 +121,19 @@ def _work(
     return begun, legacy.requests()
 
 
-def _await_changes(legacy: _Legacy, cases: int, started: list[subprocess.Popen[bytes]], stage: Stage) -> None:
-    deadline = monotonic() + PATIENCE_SECONDS
-    while len(_changes(legacy.requests())) < cases:
+def _await_changes(legacy: Legacy, cases: int, started: list[subprocess.Popen[bytes]], stage: Stage) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS * (cases + 1)
+    while len(changes_in(legacy.requests())) < cases:
         ended = all(one.poll() is not None for one in started)
-        if ended and len(_changes(legacy.requests())) < cases:
+        if ended and len(changes_in(legacy.requests())) < cases:
             raise WrongWork(f"it ended early:\n{stage.log.read_text(errors='replace')[-2000:]}")
         if monotonic() > deadline:
             raise WrongWork(f"it took too long:\n{stage.log.read_text(errors='replace')[-2000:]}")
         Event().wait(0.1)
 
 
-def _changes(requests: list[tuple[float, str, str]]) -> list[float]:
+def changes_in(requests: list[tuple[float, str, str]]) -> list[float]:
+    """When each change was asked for."""
     return [at for at, method, path in requests if method == "POST" and path.endswith(CHANGES)]
 
 
@@ -151,7 +158,7 @@ def _result(
     subject: Subject, meter: Meter, begun: float, seen: list[tuple[float, str, str]], cases: int
 ) -> Measured:
     """Between the changes of the first case of each worker and of the last: nobody is starting, and none is idle."""
-    changes = sorted(_changes(seen))
+    changes = sorted(changes_in(seen))
     since, until = changes[subject.at_once - 1], changes[-1]
     worked = len(changes) - subject.at_once
     pages = sum(since < at <= until and not path.endswith(".css") for at, _, path in seen)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import structlog
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright, ViewportSize
+
+log = structlog.get_logger()
 
 ALWAYS = (
     # Over HTTP/2 there is no connection to be closed after each request: see CONTEXT.
@@ -57,15 +62,30 @@ class WarmBrowser:
             from playwright.sync_api import sync_playwright
 
             self._playwright = sync_playwright().start()
-            self._browser = self._playwright.chromium.launch(
-                executable_path=self._binary,
-                args=self._arguments,
-                # The signals of a service manager or a Ctrl+C are the worker's to answer.
-                handle_sigint=False,
-                handle_sigterm=False,
-                handle_sighup=False,
-            )
+            self._browser = self._launched(self._playwright)
         return self._browser
+
+    def _launched(self, playwright: Playwright) -> Browser:
+        """In its sandbox where the system lets it: not as root, and not in every container."""
+        from playwright.sync_api import Error
+
+        if os.geteuid() != 0:
+            try:
+                return self._launch(playwright, in_sandbox=True)
+            except Error:
+                log.warning("browser_without_sandbox")
+        return self._launch(playwright, in_sandbox=False)
+
+    def _launch(self, playwright: Playwright, in_sandbox: bool) -> Browser:
+        return playwright.chromium.launch(
+            executable_path=self._binary,
+            args=self._arguments,
+            chromium_sandbox=in_sandbox,
+            # The signals of a service manager or a Ctrl+C are the worker's to answer.
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
 
 
 def resolver_rules(origins: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Watching cases being worked: a progress bar on a terminal, plain lines elsewhere."""
 
 from datetime import timedelta
+from time import monotonic
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -29,6 +30,8 @@ class Watch:
         )
         self._task: TaskID | None = None
         self._said = -1
+        self._counts: dict[str, int] = {}
+        self._changed = monotonic()
 
     def __enter__(self) -> "Watch":
         if screen().is_terminal:
@@ -41,6 +44,10 @@ class Watch:
     ) -> None:
         self._bar.stop()
 
+    def seconds_unchanged(self) -> float:
+        """How long it is since anything moved."""
+        return monotonic() - self._changed
+
     def is_over(self) -> bool:
         """Show where things stand; whether there is nothing left that could be worked now."""
         now = counts(self._ledger)
@@ -52,4 +59,6 @@ class Watch:
         elif total and (step := ended * 100 // total // PLAIN_STEP) > self._said:
             self._said = step
             say(f"{ended} of {total}: {text}")
+        if now != self._counts:
+            self._counts, self._changed = now, monotonic()
         return unfinished(self._ledger, self._patience) == 0

@@ -1,0 +1,42 @@
+"""The reduced table: what `make faults` plays in full, on both ledgers."""
+
+from pathlib import Path
+
+import pytest
+
+from faults.fault import Fault, faults
+from faults.moment import Moment
+from faults.stage import Stage
+from faults.table import Table, fill
+
+LASTING = 4.0
+
+CELLS = {
+    "horse killed": [Moment.BEGUN, Moment.INTENT_WRITTEN, Moment.CLICKED, Moment.ANSWERED, Moment.NEXT_TAKEN],
+    "worker killed": [Moment.CLICKED],
+    "worker told to stop": [Moment.INTENT_WRITTEN],
+    "horse stopped, later continued": [Moment.ANSWERED],
+    "Chromium killed": [Moment.ANSWERED],
+    "dropped three times, though saved": [Moment.CLICKED],
+    "saved after the horse died": [Moment.CLICKED],
+    "Redis killed, back empty": [Moment.INTENT_WRITTEN],
+    "Redis away": [Moment.ENDED],
+    "ledger locked": [Moment.ANSWERED],
+    "disk full at the ledger's write": [Moment.INTENT_WRITTEN],
+}
+
+
+@pytest.mark.timeout(900)
+def test_nothing_is_lost_and_nothing_done_twice_whatever_dies_and_whenever(
+    ledger_url: str, tmp_path: Path
+) -> None:
+    with Stage(tmp_path / "stage", ledger_url, workers=4, claims=600) as stage:
+        stage.warm_up()
+        table = Table(stage.ledger.engine.dialect.name, fill(stage, _pairs(), LASTING, at_once=3))
+
+    assert table.holds, "\n".join(table.lines())
+
+
+def _pairs() -> list[tuple[Fault, Moment]]:
+    rows = {fault.name: fault for fault in faults()}
+    return [(rows[name], moment) for name, moments in CELLS.items() for moment in moments]
