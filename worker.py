@@ -209,13 +209,23 @@ class CasehandWorker(SteadyWorker):
 def _use_own_temporary_folder(home: Path) -> None:
     """A horse that is killed leaves its browser's profile behind: keep those where the next one clears them away."""
     root = home.absolute() / "tmp"
-    for left in root.glob("*"):
-        if not Path("/proc", left.name).exists():
+    for left in root.glob("[0-9]*"):
+        if not _is_alive(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
     own = root / str(os.getpid())
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["TMPDIR"] = str(own)
     tempfile.tempdir = str(own)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @dataclass

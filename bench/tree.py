@@ -88,7 +88,8 @@ def pss(pid: int) -> float:
 def name(pid: int) -> str:
     """What the process is: its program and, of Chromium's, its kind."""
     with suppress(OSError):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        # Chromium's children have theirs in one piece.
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split(" ")
         kind = next((word.partition("=")[2] for word in words if word.startswith("--type=")), "")
         return " ".join(filter(None, (Path(words[0]).name, kind)))
     return "?"

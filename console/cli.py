@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from sqlalchemy.exc import DBAPIError
+from typer.exceptions import TyperException
 
 from casehand.console import batches, escalations, machine, pausing, reading, samples, working
 from casehand.exceptions import CasehandError
@@ -42,7 +43,10 @@ def main() -> None:
     """Run the command that was typed; 0 for success, 1 failure, 2 wrong usage, 3 something needs a person."""
     os.umask(0o077)  # What is written here is nobody else's to read.
     try:
-        app()
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        sys.stderr.write(_as_one_line(error))
+        raise SystemExit(error.exit_code) from None
     except CasehandError as error:
         sys.stderr.write(f"casehand: {error}\n")
         raise SystemExit(1) from None
@@ -50,8 +54,20 @@ def main() -> None:
         first = str(error.orig).strip().splitlines()[0]
         sys.stderr.write(f"casehand: the ledger does not answer ({first}): try again shortly\n")
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(130) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _as_one_line(error: TyperException) -> str:
+    """What is wrong with the command, and where to read how it is used."""
+    message = error.format_message()
+    if "\n" in message:
+        return f"{message}\n"  # The help itself, for a command that does nothing alone.
+    context = getattr(error, "ctx", None)
+    command = "casehand" if context is None else context.command_path
+    plain = message.replace("Value error, ", "").rstrip(".")
+    return f"casehand: {plain[:1].lower()}{plain[1:]}: see `{command} --help`\n"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from casehand.console.listing import say, show_json, show_table
 from casehand.console.office import Office
+from casehand.console.prompting import given_or_asked
 from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
 from casehand.queue.breaker import open_breakers
@@ -80,12 +81,15 @@ def send_back(
 @app.command()
 def close(
     which: Which,
-    note: Annotated[str, typer.Option(help="What was done about it.", prompt="What was done about it")],
+    note: Annotated[
+        str | None, typer.Option(help="What was done about it; asked for if it is not given.")
+    ] = None,
 ) -> None:
     """Close a case: a person did it by hand, or rejected it."""
     office = Office()
     case = find_case(office.ledger, which)
-    ledger_escalations.close(office.ledger, case.id, office.person, note)
+    done = given_or_asked(note, "--note", "What was done about it")
+    ledger_escalations.close(office.ledger, case.id, office.person, done)
     say(f"{case.reference} is closed.")
 
 

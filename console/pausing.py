@@ -8,6 +8,7 @@ import typer
 
 from casehand.console.listing import say
 from casehand.console.office import Office
+from casehand.console.prompting import given_or_asked
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses
 from casehand.queue.batches import batch_names
@@ -27,12 +28,13 @@ def add_to(app: typer.Typer) -> None:
 def pause(
     kind: Kind,
     name: Name,
-    reason: Annotated[str, typer.Option(help="Why.", prompt="Why")],
+    reason: Annotated[str | None, typer.Option(help="Why; asked for if it is not given.")] = None,
 ) -> None:
     """Pause a bot, a workflow or a batch: its cases wait, at no cost, until it is resumed."""
     office = Office()
     _check_name(office, kind, name)
-    if pauses.pause(office.ledger, kind, name, reason, office.person):
+    why = given_or_asked(reason, "--reason", "Why")
+    if pauses.pause(office.ledger, kind, name, why, office.person):
         say(f"The {kind} {name} is paused.")
     else:
         say(f"The {kind} {name} was paused already.")

@@ -40,7 +40,8 @@ def work(
     if burst and left:
         say(f"{left} cases wait for a person: `casehand escalations` shows them.")
     if burst and paused:
-        say(f"{len(paused)} pauses hold cases back: `casehand status` shows them.")
+        names = ", ".join(f"the {one.kind} {one.name}" for one in paused)
+        say(f"Paused: {names}. `casehand status` says why.")
     if burst and (left or paused):
         raise typer.Exit(NEEDS_A_PERSON)
 
