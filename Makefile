@@ -45,6 +45,10 @@ faults: .venv/checked ## kill everything at every moment and print the table (ho
 soak: .venv/checked ## work 1,000 cases for twenty minutes with a random fault every few seconds
 	@PYTHONPATH=tests .venv/bin/python -m faults.soak $(ARGS)
 
+.PHONY: bench
+bench: .venv/checked .casehand/bench/.venv/installed ## measure Casehand beside its peers into bench/results.md; ARGS=--quick takes five minutes
+	@$(CLEARING_TMP) .venv/bin/python -m bench $(ARGS)
+
 .PHONY: check
 check: .venv/installed home ## look for faults without running anything: ruff and mypy
 	@.venv/bin/ruff check .
@@ -77,6 +81,13 @@ home:
 	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt .venv/bin/python $(INSTALL) -e '.[dev]'
 	@rm -rf src/casehand.egg-info
 	@pwd -P > $@
+
+# The peers of the benchmarks, in an environment of their own.
+.casehand/bench/.venv/installed: bench/requirements.txt | python home
+	@echo "Installing the benchmarks' peers into .casehand/bench/.venv (about a minute)"
+	@$(PYTHON) -m venv --clear .casehand/bench/.venv
+	@.casehand/bench/.venv/bin/python $(INSTALL) -r $<
+	@touch $@
 
 # What the machine lacks besides, the browser above all.
 .venv/checked: .venv/installed | home

@@ -89,7 +89,9 @@ def name(pid: int) -> str:
     """What the process is: its program and, of Chromium's, its kind."""
     with suppress(OSError):
         # Chromium's children have theirs in one piece.
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split(" ")
+        words = (
+            Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ").split(" ")
+        )
         kind = next((word.partition("=")[2] for word in words if word.startswith("--type=")), "")
         return " ".join(filter(None, (Path(words[0]).name, kind)))
     return "?"

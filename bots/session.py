@@ -68,6 +68,14 @@ class Session:
         if context is not None:
             context.close()
 
+    def renew(self) -> None:
+        """Throw the signed-in state away, and open the next context at once.
+
+        Raises Playwright's error when the browser is dead: closing alone says nothing of that.
+        """
+        self.forget()
+        self._context = self._browser.new_context(self.bot.viewport)
+
     def _sign_in(self, bot: Bot) -> None:
         bot.sign_in()
         if not _comes_true(bot.is_signed_in, bot.page):

@@ -62,4 +62,4 @@ class Watch:
             say(f"{ended} of {total}: {text}")
         if now != self._counts:
             self._counts, self._changed = now, monotonic()
-        return unfinished(self._ledger, self._patience) == 0
+        return unfinished(self._ledger, self._patience, most=1) == 0

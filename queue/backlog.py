@@ -12,11 +12,14 @@ from casehand.queue.state import State
 Cases = schema.cases.c
 
 
-def unfinished(ledger: Ledger, patience: timedelta) -> int:
-    """Cases in work, due, or to be tried again within `patience`; not those paused or meant for later."""
+def unfinished(ledger: Ledger, patience: timedelta, most: int | None = None) -> int:
+    """Cases in work, due, or to be tried again within `patience`; not those paused or meant for later.
+
+    Counts no further than `most`: whether there are any is found out at once, however many wait.
+    """
     now = ledger.clock()
     due = or_(Cases.not_before <= now, and_(Cases.attempts > 0, Cases.not_before <= now + patience))
     waiting = and_(Cases.state == State.QUEUED, due, ~held())
-    query = select(func.count()).where(or_(Cases.state == State.WORKING, waiting))
+    found = select(Cases.id).where(or_(Cases.state == State.WORKING, waiting)).limit(most).subquery()
     with ledger.reading() as connection:
-        return connection.execute(query.select_from(schema.cases)).scalar_one()
+        return connection.execute(select(func.count()).select_from(found)).scalar_one()

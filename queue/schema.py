@@ -117,8 +117,11 @@ cases = Table(
     Column("sealed_reason", LargeBinary, nullable=True),
     Column("handed_in_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
-    Index("ix_cases_state_order", "state", "priority", "not_before", "id"),
-    Index("ix_cases_batch_state", "batch", "state"),
+    Index("ix_cases_batch_state", "batch", "workflow", "state"),
+    # For lists of any, of one state and of one workflow, in the order they came in.
+    Index("ix_cases_came_in", "handed_in_at", "batch", "line", "id"),
+    Index("ix_cases_state_came_in", "state", "handed_in_at", "batch", "line", "id"),
+    Index("ix_cases_workflow_came_in", "workflow", "handed_in_at", "batch", "line", "id"),
     Index(
         "uq_cases_open_reference",
         "workflow",
@@ -127,6 +130,17 @@ cases = Table(
         sqlite_where=text(OPEN_STATES),
         postgresql_where=text(OPEN_STATES),
     ),
+)
+
+# In the dispatcher's own order, so that it reads as many as it hands over, and not all that wait.
+Index(
+    "ix_cases_state_order",
+    cases.c.state,
+    cases.c.priority.desc(),
+    cases.c.not_before,
+    cases.c.handed_in_at,
+    cases.c.line,
+    cases.c.id,
 )
 
 attempts = Table(

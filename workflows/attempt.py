@@ -165,11 +165,12 @@ class Attempt:
         return Scene(_address(bot), picture)
 
     def _forget_sessions(self) -> None:
-        """After a failure nobody knows what state a session is in: sign in anew."""
+        """After a failure nobody knows what state a session is in: sign in anew, with a browser that lives."""
         for session in self.sessions.values():
             try:
-                session.forget()
+                session.renew()
             except PlaywrightError:
+                # A horse with a dead browser would fail every case it meets.
                 self.broken = True
 
     @contextmanager

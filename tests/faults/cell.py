@@ -18,7 +18,7 @@ STRUCK = 3
 UNDISTURBED = 2
 MOST_TRIES = 12
 LOOK_SECONDS = 0.02
-GATHER_SECONDS = 60.0
+GATHER_SECONDS = 120.0
 END_SECONDS = 150.0
 LAST_BACKOFF = 1.0
 MARGIN = 4.0
@@ -68,12 +68,11 @@ class _Play:
     def play(self) -> Cell:
         self._mark(STRUCK)
         self.others = self.stage.hand_in(UNDISTURBED)
-        try:
-            self._strike_all()
-            self._wait_for_the_end()
-        except TimeoutError as error:
-            self.cell.problems.append(str(error))
-        finally:
+        for part in (self._strike_all, self._wait_for_the_end):
+            try:
+                part()
+            except TimeoutError as error:
+                self.cell.problems.append(str(error))
             self._let_all_go()
         self._judge()
         return self.cell

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from casehand.queue.state import State
+from casehand.settings import PREFIX
 from faults.process import is_alive, send
 from faults.stage import Handed, Stage
 from faults.tap import Tap
@@ -16,11 +17,8 @@ from faults.work import SETTLES_VARIABLE
 EVERY = int(os.environ.get("FAULTS_EVERY", "4"))
 """Every how manyth crash is tried: `make faults` tries each."""
 
-QUICK = {
-    "retry_first_seconds": "0.2",
-    "faults": "faults.crash:reach",
-    SETTLES_VARIABLE.removeprefix("CASEHAND_"): "1",
-}
+QUICK = {"retry_first_seconds": "0.2", SETTLES_VARIABLE.removeprefix(PREFIX).lower(): "1"}
+CRASHING = {**QUICK, "faults": "faults.crash:reach"}
 
 
 WAVE = 6
@@ -52,7 +50,7 @@ def is_well(stage: Stage, one: Handed) -> bool:
 def test_a_crash_at_any_write_to_the_ledger_loses_nothing_and_does_nothing_twice(
     ledger_url: str, tmp_path: Path
 ) -> None:
-    with Stage(tmp_path / "stage", ledger_url, workers=3, claims=400, **QUICK) as stage:
+    with Stage(tmp_path / "stage", ledger_url, workers=3, claims=400, **CRASHING) as stage:
         crashed: list[str] = []
         ill: list[str] = []
         numbers = count(1, EVERY)

@@ -94,9 +94,24 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["batch"], ["batches.id"], name=op.f("fk_cases_batch")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
     )
-    op.create_index("ix_cases_batch_state", "cases", ["batch", "state"], unique=False)
+    op.create_index("ix_cases_batch_state", "cases", ["batch", "workflow", "state"], unique=False)
+    op.create_index("ix_cases_came_in", "cases", ["handed_in_at", "batch", "line", "id"], unique=False)
+    op.create_index(
+        "ix_cases_state_came_in", "cases", ["state", "handed_in_at", "batch", "line", "id"], unique=False
+    )
+    op.create_index(
+        "ix_cases_workflow_came_in",
+        "cases",
+        ["workflow", "handed_in_at", "batch", "line", "id"],
+        unique=False,
+    )
     op.create_index(op.f("ix_cases_reference"), "cases", ["reference"], unique=False)
-    op.create_index("ix_cases_state_order", "cases", ["state", "priority", "not_before", "id"], unique=False)
+    op.create_index(
+        "ix_cases_state_order",
+        "cases",
+        ["state", sa.text("priority DESC"), "not_before", "handed_in_at", "line", "id"],
+        unique=False,
+    )
     op.create_index(
         "uq_cases_open_reference",
         "cases",
