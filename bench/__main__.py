@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from bench import ledger, machine, memory
+from bench import cares, ledger, machine, memory
 from bench.run import Measured, WrongWork, measure, median
 from bench.subjects import Subject, all_subjects, missing_peers
 from bench.tree import keep_orphans
@@ -17,6 +17,9 @@ from bench.tree import keep_orphans
 RESULTS = Path(__file__).parent / "results.md"
 FEW = ("floor", "casehand-1off", "casehand-1", "floor-4", "casehand-4")
 """The rows that a quick run takes where the legacy system thinks for long."""
+
+
+PARTS = ["speed", "cares", "ledger"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,10 @@ class Board:
         """Lines of Markdown."""
         yield f"### {self.plan.think} ms a page: {self.plan.rounds} round(s), {self.plan.cases} cases or more a run"
         yield ""
-        yield "| | cases/s | to the floor | CPU ms a case | to the floor | MB a case in work | first case after | pages a case |"
+        yield (
+            "| | cases/s | to the floor | CPU ms a case | to the floor "
+            "| MB a case in work | first case after | pages a case |"
+        )
         yield "|---|--:|--:|--:|--:|--:|--:|--:|"
         floor = median(self.runs["floor"])
         for subject in self.subjects:
@@ -86,6 +92,9 @@ def main() -> int:
     try:
         if "speed" in given.parts:
             lines += _speed(QUICK if given.quick else FULL, given.only)
+        if "cares" in given.parts:
+            say("cares")
+            lines += cares.report(rounds=2 if given.quick else 6)
         if "ledger" in given.parts:
             say("ledger")
             lines += ledger.report(quick=given.quick)
@@ -111,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few cases, one round: about five minutes")
     parser.add_argument("--soak", type=int, default=0, metavar="CASES", help="and so many cases on one horse")
-    parser.add_argument("--parts", nargs="*", default=["speed", "ledger"], choices=["speed", "ledger"])
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--only", nargs="*", default=[], help="rows besides the floor, by their keys")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser

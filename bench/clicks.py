@@ -80,35 +80,37 @@ def sign_in(page: Page, place: Place) -> None:
 def change_rent(page: Page, place: Place, row: Row) -> None:
     """The clicks that Casehand makes: from the desk; look before the change, make it, and read it back afresh."""
     page.goto(place.url)
-    frame = _work(page)
-    address = _find(frame, row)
+    frame = work_frame(page)
+    address = find(frame, row)
     _check(row, _read_claim(frame, address))
     if _has(row, _read_claim(frame, address)):
         return
-    _put_on(frame, row)
+    put_on(frame, row)
     if not _has(row, _read_claim(frame, address)):
         raise AssertionError(f"{row.claim}: the rent is not there")
 
 
 def change_rent_shortest(page: Page, place: Place, row: Row) -> None:
     """As few pages as it can be done in: no second look before, and what the save answers is believed."""
-    frame = _work(page)
+    frame = work_frame(page)
     if not frame.url.endswith("/search"):
         frame.goto(urljoin(place.url, "/search"))
-    address = _find(frame, row)
+    address = find(frame, row)
     _check(row, _read_claim(frame, address))
-    _put_on(frame, row)
+    put_on(frame, row)
     if not _has(row, _rents(frame)):
         raise AssertionError(f"{row.claim}: the rent is not there")
 
 
-def _work(page: Page) -> Frame:
+def work_frame(page: Page) -> Frame:
+    """Where the screens come."""
     frame = page.frame(name="work")
     assert frame is not None
     return frame
 
 
-def _find(frame: Frame, row: Row) -> str:
+def find(frame: Frame, row: Row) -> str:
+    """The address of the claim."""
     frame.locator("[name=f_07]").fill(row.claim)
     with frame.expect_navigation():
         frame.locator("[type=submit]").click()
@@ -127,7 +129,8 @@ def _rents(frame: Frame) -> str:
     return frame.locator("body").inner_text()
 
 
-def _put_on(frame: Frame, row: Row) -> None:
+def put_on(frame: Frame, row: Row) -> None:
+    """Put the new rent on the claim that is shown."""
     with frame.expect_navigation():
         frame.get_by_role("link", name="New rent").click()
     frame.locator("[name=f_11]").fill(row.weekly_rent)

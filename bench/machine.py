@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.subjects import PEERS, ROOT
 from casehand.bots.chromium import find_browser
 from casehand.queue.valkey import find_server
 from casehand.settings import PREFIX
-
-from bench.subjects import PEERS, ROOT
 
 OURS = ("casehand", "playwright", "rq", "redis", "sqlalchemy")
 

@@ -12,11 +12,10 @@ from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import monotonic
 
-from casehand.settings import PREFIX
-
 from bench.run import changes_in, legacy_for, stage_for, work
 from bench.subjects import Stage, Subject, all_subjects
 from bench.tree import descendants, end_all, name, pss
+from casehand.settings import PREFIX
 
 HUNDRED = 100
 SECONDS = 5.0

@@ -14,12 +14,11 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
+from bench.subjects import ROOT, Stage, Subject
+from bench.tree import Meter, end_all
 from casehand.bots.chromium import find_browser
 from casehand.fixtures.practice.judge import judge_home
 from casehand.settings import PREFIX
-
-from bench.subjects import ROOT, Stage, Subject
-from bench.tree import Meter, end_all
 
 PATIENCE_SECONDS = 60.0  #: for each case
 GOODBYE_SECONDS = 30.0

@@ -51,7 +51,7 @@ class Meter:
         weighed = 0.0
         while not self._over.wait(CPU_SECONDS):
             pids = descendants(os.getpid(), self.others)
-            self.used.append((monotonic(), sum(map(_cpu, pids))))
+            self.used.append((monotonic(), sum(map(cpu_of, pids))))
             if monotonic() - weighed > MEMORY_SECONDS:
                 weighed = monotonic()
                 self.held.append((weighed, sum(map(pss, pids))))
@@ -104,8 +104,8 @@ def _below(root: int, children: dict[int, list[int]], others: set[int]) -> Itera
             yield from _below(pid, children, others)
 
 
-def _cpu(pid: int) -> float:
-    """Seconds, with those of the children it has reaped."""
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU, with those of the children it has reaped."""
     with suppress(OSError, IndexError):
         return sum(map(int, _stat(pid)[11:15])) / TICKS
     return 0.0

@@ -20,8 +20,11 @@ FIND_AND_MARK = """
   const holds = text => wanted.some(value => (text || '').replace(/\\s+/g, ' ').toLowerCase().includes(value));
   let found = 0;
   for (const element of document.querySelectorAll('body *')) {
-    const own = [...element.childNodes].filter(n => n.nodeType === 3).map(n => n.nodeValue).join(' ');
-    if (holds(own) || holds(element.value)) { element.setAttribute(mark, ''); found += 1; }
+    const isSmallest = holds(element.textContent) && ![...element.children].some(one => holds(one.textContent));
+    if (!isSmallest && !holds(element.value)) continue;
+    // An option has no place on the page: what shows it is its list.
+    (element.closest('select') || element).setAttribute(mark, '');
+    found += 1;
   }
   return found;
 }

@@ -39,11 +39,18 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tell_all(signal.SIGTERM)
+        if not self.is_stopping:
+            # A second request would cut the cases in hand short.
+            self._tell_all(signal.SIGTERM)
         for worker in self._workers.values():
             worker.wait()
         for one, handler in self._before.items():
             signal.signal(one, handler)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody has asked it to stop."""
+        return self._stopping.is_set()
 
     def work_until(self, over: Callable[[], bool], seconds: float = 0.5) -> None:
         """Look after the workers until they are told to stop or `over` says that all is done.

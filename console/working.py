@@ -94,6 +94,8 @@ def _run_crew(office: Office, workers: int, burst: bool) -> None:
     watched = burst and sys.stdout.isatty()
     with Crew(workers, _logs(office) if watched else None) as crew, Watch(office.ledger, patience) as watch:
         crew.work_until(watch.is_over if burst else lambda: False)
+        if crew.is_stopping:
+            say("Stops when the cases in hand are finished; ask again to stop now.")
 
 
 def _logs(office: Office) -> Path:

@@ -18,6 +18,8 @@ RENT_CHANGE = "housing-benefit/rent-change"
 def test_an_unknown_workflow_is_answered_with_the_nearest_names(casehand: Any, refuses: Refuses) -> None:
     line = refuses("enqueue", "housing-benefit/rent-chnage", casehand.file("T001,1.00,pay"))
     assert line == f"there is no workflow 'housing-benefit/rent-chnage': did you mean {RENT_CHANGE}?"
+    installed = casehand.run("enqueue", "housing-benefit/rent-chnage", "tasks.csv")
+    assert (installed.returncode, installed.stderr) == (1, f"casehand: {line}\n")
 
 
 def test_a_file_that_cannot_be_read_is_named(casehand: Any, refuses: Refuses) -> None:

@@ -1,8 +1,9 @@
 """The faults: the rows of the table."""
 
 import contextlib
-import resource
+import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +15,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import create_engine, text
 
 from casehand.fixtures.practice.mischief import Kind
+from casehand.queue.attempts import LEASE
 from faults.moment import Moment
-from faults.process import command, descendants, is_alive, send
+from faults.process import PROC, command, descendants, is_alive, send
 from faults.stage import Here, Stage
 from faults.work import PATIENCE
 
-LEASE_SECONDS = 20.0
+WORKER_KILLED_SECONDS = 30.0
 EVERYWHERE = tuple(Moment)
 WHILE_WORKING = tuple(moment for moment in Moment if moment is not Moment.NEXT_TAKEN)
 
@@ -60,7 +62,7 @@ def faults() -> list[Fault]:
 
 def _processes() -> Iterator[Fault]:
     row = Row.PROCESSES
-    killed = LEASE_SECONDS + 10
+    killed = WORKER_KILLED_SECONDS
     yield Fault("horse killed", row, _each(lambda here: [here.horse]), limit=6)
     yield Fault("worker killed", row, _each(lambda here: [here.worker]), limit=killed)
     yield Fault("worker, horse and browser killed", row, _each(_all_of), limit=killed)
@@ -180,7 +182,7 @@ def _continue(stage: Stage, here: Here, since: float) -> bool:
     if not is_alive(here.horse):
         return True
     if (
-        time.monotonic() - since < LEASE_SECONDS + 2
+        time.monotonic() - since < LEASE.total_seconds() + 2
         or not stage.fates([here.handed])[here.handed.case].is_over
     ):
         return False
@@ -271,17 +273,23 @@ def _backends(stage: Stage) -> list[int]:
 
 @contextmanager
 def _limited(pids: list[int]) -> Iterator[None]:
-    before: dict[int, tuple[int, int]] = {}
     for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            before[pid] = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[pid][1]))
+        _limit_files(pid, "0:")
     try:
         yield
     finally:
-        for pid, limits in before.items():
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        for pid in pids:
+            _limit_files(pid, "unlimited:")
+
+
+def _limit_files(pid: int, size: str) -> None:
+    """Set how long a file of a process may become; one that has gone needs no limit."""
+    with contextlib.suppress(FileNotFoundError):
+        owner = (PROC / str(pid)).stat().st_uid
+        # Root in a container may not do this to another user's process, but that user may.
+        user = None if owner == os.geteuid() else owner
+        command = ["prlimit", "--pid", str(pid), f"--fsize={size}"]
+        subprocess.run(command, user=user, check=False, stderr=subprocess.DEVNULL, cwd="/")
 
 
 def _outage(stage: Stage, heres: Sequence[Here], lasting: float) -> None:

@@ -49,7 +49,17 @@ MOST_OPEN = 3
 Answer = TypeVar("Answer")
 
 indexes = st.integers(0, 1_000)
-cuts = st.one_of(st.none(), st.none(), st.integers(1, 14))
+cuts = st.one_of(*[st.none()] * 5, st.integers(1, 14))
+becomings = st.sampled_from(["made", "made", "on its way", "nothing"])
+QUESTION = json.dumps({"prompt": "Go on?", "choices": ["yes", "no"], "key": "go on"})
+OUTCOMES: dict[str, Outcome] = {
+    "done": Done('{"weekly_award": "80.15"}'),
+    "failed": Failed("the page is late"),
+    "waits": Waiting("the bot is closed"),
+    "waits long": Waiting("until"),
+    "business": Escalated(EscalationKind.BUSINESS, "the claim is closed"),
+    "question": Escalated(EscalationKind.QUESTION, "Go on?", QUESTION),
+}
 names = st.sampled_from([RENT, LETTER])
 
 
@@ -178,7 +188,8 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @initialize()
     def hand_in_first(self) -> None:
-        self.hand_in()
+        for _ in range(MOST_OPEN):
+            self.hand_in()
 
     @precondition(lambda self: sum(bool(MOVES[case.state]) for case in self.cases) < MOST_OPEN)
     @rule()
@@ -208,7 +219,10 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 1, 6, 14, 15, 21, 61, 300]))
     def time_passes(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+        self._move_clock(timedelta(seconds=seconds))
+
+    def _move_clock(self, span: timedelta) -> None:
+        self.now += span
         for change in list(self.on_their_way):
             if change.land_by is None and not change.hand.can_act(self.now):
                 change.land_by = change.hand.lease_until + SETTLES
@@ -226,11 +240,39 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     # What workers do.
 
-    @precondition(lambda self: self._due())
-    @rule(which=indexes, cut=cuts)
-    def begin_what_is_due(self, which: int, cut: int | None) -> None:
-        due = self._due()
-        self._begin(due[which % len(due)], 0, which, cut)
+    @precondition(lambda self: self._waits_to_be_worked())
+    @rule(
+        which=indexes,
+        name=names,
+        goes_on=st.integers(0, 3),
+        becomes=becomings,
+        how=st.sampled_from([None, None, "done", "failed", "failed", *OUTCOMES]),
+        cut=cuts,
+        cut_at=st.integers(0, 2),
+    )
+    def work(
+        self,
+        which: int,
+        name: str,
+        goes_on: int,
+        becomes: str,
+        how: str | None,
+        cut: int | None,
+        cut_at: int,
+    ) -> None:
+        """An attempt, begun when one may be, as far as it comes."""
+        waits = min((case.not_before for case in self._waits_to_be_worked()), default=self.now)
+        self._move_clock(max(waits - self.now, timedelta()))
+        due, before = self._due(), len(self.hands)
+        self._begin(due[which % len(due)], 0, which, cut if cut_at == 0 else None)
+        if len(self.hands) == before:
+            return
+        hand = self.hands[-1]
+        if goes_on and (hand, name) in self._before_a_body():
+            self._commit(hand, name, becomes, goes_on, cut if cut_at == 1 else None)
+        if how is not None:
+            self._end_somehow(hand, how, cut if cut_at == 2 else None)
+        self._forget_the_long_dead()
 
     @rule(which=indexes, skew=st.sampled_from([0, -1, 1]), cut=cuts)
     def begin_whatever(self, which: int, skew: int, cut: int | None) -> None:
@@ -266,11 +308,20 @@ class LedgerAndModel(RuleBasedStateMachine):
                 case.lease_until = hand.lease_until = self.now + LEASE
 
     @precondition(lambda self: self._before_a_body())
-    @rule(which=indexes, cut=cuts)
-    def enter_commit(self, which: int, cut: int | None) -> None:
-        """The protocol of a commit point, up to the body."""
+    @rule(which=indexes, becomes=becomings, goes_on=st.integers(0, 3), cut=cuts)
+    def commit(self, which: int, becomes: str, goes_on: int, cut: int | None) -> None:
+        """A commit point, up to its body, to the end of that, or to its outcome."""
         able = self._before_a_body()
-        hand, name = able[which % len(able)]
+        self._commit(*able[which % len(able)], becomes, goes_on, cut)
+
+    def _commit(self, hand: Hand, name: str, becomes: str, goes_on: int, cut: int | None) -> None:
+        self._enter(hand, name, cut)
+        if goes_on >= 1 and (hand, name) in self._at_a_body():
+            self._run_body(hand, name, becomes)
+            if goes_on >= 2:
+                self._read_back(hand, name, cut)
+
+    def _enter(self, hand: Hand, name: str, cut: int | None) -> None:
         case = self._of(hand)
         earlier = [intent for intent in hand.begun.unresolved if intent.name == name]
         with self._power(cut):
@@ -297,10 +348,13 @@ class LedgerAndModel(RuleBasedStateMachine):
             self._intend(hand, case, name)
 
     @precondition(lambda self: self._at_a_body())
-    @rule(which=indexes, becomes=st.sampled_from(["made", "made", "on its way", "nothing"]))
+    @rule(which=indexes, becomes=becomings)
     def run_body(self, which: int, becomes: str) -> None:
         able = self._at_a_body()
         hand, name = able[which % len(able)]
+        self._run_body(hand, name, becomes)
+
+    def _run_body(self, hand: Hand, name: str, becomes: str) -> None:
         case = self._of(hand)
         what = (case.id, name, hand.version)
         others = [one for one in case.changes if one.name == name and one.id != hand.intents[name]]
@@ -319,6 +373,9 @@ class LedgerAndModel(RuleBasedStateMachine):
     def read_back(self, which: int, cut: int | None) -> None:
         able = self._after_a_body()
         hand, name = able[which % len(able)]
+        self._read_back(hand, name, cut)
+
+    def _read_back(self, hand: Hand, name: str, cut: int | None) -> None:
         case = self._of(hand)
         is_seen = bool(self.effects[case.id, name, hand.version])
         if CAN_BE_READ_BACK[name] and not is_seen:
@@ -332,37 +389,28 @@ class LedgerAndModel(RuleBasedStateMachine):
         self._land(self.on_their_way[which % len(self.on_their_way)])
 
     @precondition(lambda self: self.hands)
-    @rule(
-        which=indexes,
-        how=st.sampled_from(["done", "done", "failed", "waits", "waits long", "business", "question"]),
-        cut=cuts,
-    )
+    @rule(which=indexes, how=st.sampled_from(list(OUTCOMES)), cut=cuts)
     def end(self, which: int, how: str, cut: int | None) -> None:
-        hand, case = self._hand(which)
-        question = json.dumps({"prompt": "Go on?", "choices": ["yes", "no"], "key": "go on"})
-        outcomes: dict[str, Outcome] = {
-            "done": Done('{"weekly_award": "80.15"}'),
-            "failed": Failed("the page is late"),
-            "waits": Waiting("the bot is closed"),
-            "waits long": Waiting("the bot is closed", self.now + timedelta(minutes=5)),
-            "business": Escalated(EscalationKind.BUSINESS, "the claim is closed"),
-            "question": Escalated(EscalationKind.QUESTION, "Go on?", question),
-        }
-        with self._power(cut):
-            self._end(hand, case, outcomes[how])
-
-    @precondition(lambda self: self.hands)
-    @rule(which=indexes)
-    def die_unheard(self, which: int) -> None:
         hand, _ = self._hand(which)
-        self._die(hand)
-        self.hands.remove(hand)
+        self._end_somehow(hand, how, cut)
+
+    def _end_somehow(self, hand: Hand, how: str, cut: int | None) -> None:
+        outcome = OUTCOMES[how]
+        if outcome == Waiting("until"):
+            outcome = Waiting("the bot is closed", self.now + timedelta(minutes=5))
+        with self._power(cut):
+            self._end(hand, self._of(hand), outcome)
 
     @precondition(lambda self: self.hands)
-    @rule(which=indexes, loss=st.sampled_from([Loss.CRASH, Loss.STOP, Loss.ORDER]), cut=cuts)
-    def die_and_be_given_up(self, which: int, loss: Loss, cut: int | None) -> None:
+    @rule(
+        which=indexes, loss=st.sampled_from([None, Loss.CRASH, Loss.CRASH, Loss.STOP, Loss.ORDER]), cut=cuts
+    )
+    def die(self, which: int, loss: Loss | None, cut: int | None) -> None:
+        """Unheard of, or seen by its worker, which gives the case up."""
         hand, case = self._hand(which)
         self._die(hand)
+        if loss is None:
+            return
         number = hand.begun.number
         with self._power(cut):
             lost = attempts.abandon(self.ledger, case.id, number, "died", "w", loss, BACKOFF, 0.0)
@@ -388,10 +436,28 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     # What a person does.
 
-    @precondition(lambda self: any(case.waits_as for case in self.cases))
-    @rule(which=indexes, wrong=st.sampled_from([False, False, False, True]), cut=cuts)
-    def answer(self, which: int, wrong: bool, cut: int | None) -> None:
-        case = self._case(which)
+    @rule(
+        which=indexes,
+        does=st.sampled_from(
+            ["answer", "answer", "answer wrong", "return", "return", "amend", "close", "cancel"]
+        ),
+        cut=cuts,
+    )
+    def person(self, which: int, does: str, cut: int | None) -> None:
+        """Settles a case, or tries to settle one that does not wait."""
+        waiting = [case for case in self.cases if case.waits_as]
+        case = waiting[which % len(waiting)] if waiting and which % 5 else self._case(which)
+        match does:
+            case "answer" | "answer wrong":
+                self._answer(case, does == "answer wrong", cut)
+            case "return" | "amend":
+                self._send_back(case, does == "amend", cut)
+            case "close":
+                self._close(case, cut)
+            case "cancel":
+                self._cancel(case, cut)
+
+    def _answer(self, case: Modelled, wrong: bool, cut: int | None) -> None:
         given = self._persons_word(case)
         if given is None:
             return
@@ -409,9 +475,7 @@ class LedgerAndModel(RuleBasedStateMachine):
                 case.answers.add("go on")
             self._model_requeue(case, "answered")
 
-    @rule(which=indexes, amend=st.booleans(), cut=cuts)
-    def send_back(self, which: int, amend: bool, cut: int | None) -> None:
-        case = self._case(which)
+    def _send_back(self, case: Modelled, amend: bool, cut: int | None) -> None:
         amended = json.dumps({"version": case.version + 1}) if amend else None
         with self._power(cut):
             went_well = _goes_well(lambda: escalations.send_back(self.ledger, case.id, "a person", amended))
@@ -425,11 +489,7 @@ class LedgerAndModel(RuleBasedStateMachine):
                 case.answers.clear()
                 self.seen["amended"] += 1
 
-    @rule(which=indexes, cut=cuts)
-    def close(self, which: int, cut: int | None) -> None:
-        case = self._case(which)
-        if which % 4:
-            return  # Seldom, so that enough is left to be worked.
+    def _close(self, case: Modelled, cut: int | None) -> None:
         with self._power(cut):
             went_well = _goes_well(lambda: escalations.close(self.ledger, case.id, "a person", "by hand"))
             assert went_well == (case.waits_as is not None)
@@ -438,11 +498,7 @@ class LedgerAndModel(RuleBasedStateMachine):
                 case.waits_as = None
                 self.seen["closed"] += 1
 
-    @rule(which=indexes, cut=cuts)
-    def cancel(self, which: int, cut: int | None) -> None:
-        case = self._case(which)
-        if which % 4:
-            return  # Seldom, so that enough is left to be worked.
+    def _cancel(self, case: Modelled, cut: int | None) -> None:
         with self._power(cut):
             went_well = _goes_well(lambda: escalations.cancel(self.ledger, case.id, "a person"))
             assert went_well == (case.state in (State.QUEUED, State.ESCALATED))
@@ -532,10 +588,11 @@ class LedgerAndModel(RuleBasedStateMachine):
     def _of(self, hand: Hand) -> Modelled:
         return next(case for case in self.cases if case.id == hand.begun.case)
 
+    def _waits_to_be_worked(self) -> list[Modelled]:
+        return [] if self.paused else [case for case in self.cases if case.state is State.QUEUED]
+
     def _due(self) -> list[Modelled]:
-        if self.paused:
-            return []
-        return [case for case in self.cases if case.state is State.QUEUED and case.not_before <= self.now]
+        return [case for case in self._waits_to_be_worked() if case.not_before <= self.now]
 
     def _able(self) -> list[tuple[Hand, str]]:
         """The hands that can act, with each change they could be at."""
@@ -578,6 +635,11 @@ class LedgerAndModel(RuleBasedStateMachine):
         finally:
             event.remove(engine, "before_cursor_execute", strike)
             event.remove(engine, "commit", strike)
+
+    def _forget_the_long_dead(self) -> None:
+        dead = [hand for hand in self.hands if not hand.can_act(self.now)]
+        for hand in dead[:-2]:
+            self.hands.remove(hand)
 
     def _intend(self, hand: Hand, case: Modelled, name: str) -> None:
         number = hand.begun.number
@@ -681,8 +743,10 @@ class LedgerAndModel(RuleBasedStateMachine):
                 return case.state
             case Waiting(_, until):
                 return case.again("waits", until or self.now)
+            case Escalated(EscalationKind.QUESTION):
+                return case.escalate(EscalationKind.QUESTION)
             case Escalated(kind):
-                return case.escalate(kind)
+                return case.escalate(case.in_doubt_or(kind))
             case Failed():
                 case.failures += 1
                 spent = case.failures - bool(case.unresolved())
@@ -719,7 +783,7 @@ def _do_not_wait_for_the_disk(connection: Any, *_: object) -> None:
     connection.execute("PRAGMA synchronous = OFF")
 
 
-EXAMPLES = {"sqlite": 120, "postgresql": 25}
+EXAMPLES = {"sqlite": 300, "postgresql": 40}
 
 MUST_BE_SEEN = {
     "begun",
@@ -751,7 +815,7 @@ def test_the_ledger_does_as_the_model_whatever_happens_and_whenever_the_power_fa
         lambda: LedgerAndModel(ledger, seen),
         settings=settings(
             max_examples=EXAMPLES[kind],
-            stateful_step_count=60,
+            stateful_step_count=40,
             deadline=None,
             database=None,
             phases=[Phase.generate],
@@ -759,5 +823,4 @@ def test_the_ledger_does_as_the_model_whatever_happens_and_whenever_the_power_fa
         ),
     )
 
-    print(seen)
     assert kind != "sqlite" or set(seen) >= MUST_BE_SEEN, f"never happened: {MUST_BE_SEEN - set(seen)}"
