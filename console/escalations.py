@@ -47,6 +47,9 @@ def escalations(
         show_json(waiting)
         return
     _tell_notices(office)
+    if not waiting:
+        say("Nothing waits for a person.")
+        return
     rows = [(one.reference, one.kind, one.reason, _ways(one), one.opened_at) for one in waiting]
     show_table("Waiting for a person", ("Reference", "Kind", "Why", "Answers", "Since"), rows)
 

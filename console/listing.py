@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+LINE = 10_000
+"""Characters to a line that goes to a file or another program."""
+
 NEEDS_A_PERSON = 3
 """The exit code of what worked, but left something that needs a person."""
 
@@ -39,7 +42,8 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
         table.add_row(*(escape(shown(cell)) for cell in row))
     console = screen()
     if not sys.stdout.isatty():
-        console.width = max(console.width, 160)
+        # Nothing is folded there: what is piped may be searched, and commands in it copied.
+        console.width = LINE
     console.print(table, soft_wrap=False)
 
 

@@ -76,6 +76,9 @@ def cases(
     if json:
         show_json(found)
         return
+    if not found:
+        say("There are no such cases.")
+        return
     rows = [(one.reference, one.workflow, one.state, one.attempts, one.commits, one.reason) for one in found]
     show_table("Cases", ("Reference", "Workflow", "State", "Attempts", "Changes", "Reason"), rows)
     if len(found) == most:

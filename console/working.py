@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -92,8 +93,9 @@ def _run(office: Office, workers: int, burst: bool) -> None:
 def _run_crew(office: Office, workers: int, burst: bool) -> None:
     patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
-    with Crew(workers, _logs(office) if watched else None) as crew, Watch(office.ledger, patience) as watch:
-        crew.work_until(watch.is_over if burst else lambda: False)
+    watching = Watch(office.ledger, patience) if burst else nullcontext()
+    with Crew(workers, _logs(office) if watched else None) as crew, watching as watch:
+        crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")
 

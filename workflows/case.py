@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar, overload
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from casehand.bots.bot import Bot
+from casehand.queue.reasons import reason_for
 from casehand.workflows.commit import Commit, CommitLog
 from casehand.workflows.data import CaseData
 from casehand.workflows.record import Record
@@ -62,12 +63,27 @@ class Case(Generic[Data]):
         """
         asked = _as_json(question, choices)
         key, answer = self._answer_to(asked)
+        asks = json.dumps({**json.loads(asked), "key": key})
         if answer is None:
-            raise Asked(question, json.dumps({**json.loads(asked), "key": key}))
+            raise Asked(question, asks)
+        try:
+            given = _as_given(answer, choices)
+        except ValidationError as error:
+            # It fits the form's schema but not all of the model's rules, which only this process knows.
+            raise Asked(f"{question} ({_first_fault(error)})", asks) from None
         self._record.note(f"answered: {question}")
-        if isinstance(choices, type):
-            return choices.model_validate_json(answer)
-        return TypeAdapter(str).validate_json(answer)
+        return given
+
+
+def _as_given(answer: str, choices: Sequence[str] | type[Form]) -> str | Form:
+    if isinstance(choices, type):
+        return choices.model_validate_json(answer)
+    return TypeAdapter(str).validate_json(answer)
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))} {reason_for(first)}".strip()
 
 
 def _as_json(question: str, choices: Sequence[str] | type[BaseModel]) -> str:

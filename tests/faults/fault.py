@@ -47,6 +47,7 @@ class Fault:
     row: Row
     strike: Strike = lambda stage, heres, lasting: None
     moments: tuple[Moment, ...] = EVERYWHERE
+    one_by_one: bool = False  #: keeps workers busy for long, which another cell would have to wait for
     together: bool = False  #: strikes all at once, and concerns the other cases too
     needs_browser: bool = False  #: there is nothing to strike before the first case of a horse
     limit: float | None = None  #: seconds within which a struck case must go on
@@ -69,7 +70,7 @@ def _processes() -> Iterator[Fault]:
     yield Fault("driver killed", row, _each(_driver), needs_browser=True)
     yield Fault("Chromium killed", row, _each(_chromium), needs_browser=True)
     yield Fault("renderers killed", row, _each(_renderers), needs_browser=True)
-    yield Fault("horse stopped, later continued", row, _freeze, limit=killed)
+    yield Fault("horse stopped, later continued", row, _freeze, one_by_one=True, limit=killed)
     yield Fault("worker told to stop", row, _each(lambda here: [here.worker], signal.SIGTERM))
     yield Fault("worker told to stop twice", row, _stop_twice)
 

@@ -66,11 +66,10 @@ def fill(
         tell(cell)
         return cell
 
+    beside = [pair for pair in pairs if not (pair[0].together or pair[0].one_by_one)]
     with ThreadPoolExecutor(at_once) as pool:
-        played = dict(
-            zip(alone := [pair for pair in pairs if not pair[0].together], pool.map(one, alone), strict=True)
-        )
-    played |= {pair: one(pair) for pair in pairs if pair[0].together}
+        played = dict(zip(beside, pool.map(one, beside), strict=True))
+    played |= {pair: one(pair) for pair in pairs if pair not in played}
     return [played[pair] for pair in pairs]
 
 

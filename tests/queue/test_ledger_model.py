@@ -792,14 +792,9 @@ MUST_BE_SEEN = {
     "taken back",
     "too late to end",
     "too late to intend",
-    "second body refused",
     "took effect late",
     "Done and done",
-    "Failed and escalated",
-    "lost by crash",
-    "closed",
-    "cancelled",
-    "amended",
+    "Escalated and escalated",
 }
 
 

@@ -7,7 +7,9 @@ from threading import Barrier
 
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisIsAway
+from redis.retry import Retry
 
 from casehand.queue import attempts, commits
 from casehand.queue.attempts import GRACE, LEASE, MOST_CRASHES, Begun, Loss
@@ -144,7 +146,8 @@ def test_what_was_lost_is_taken_back_though_redis_is_away(
     case = take_in()
     begin(case)
     pass_time(seconds=LOST)
-    nowhere = Reconciler(ledger, Redis(unix_socket_path="/nowhere"), "worker-1", Backoff())
+    away = Redis(unix_socket_path="/nowhere", retry=Retry(NoBackoff(), 0))
+    nowhere = Reconciler(ledger, away, "worker-1", Backoff())
 
     with pytest.raises(RedisIsAway):
         nowhere.reconcile()

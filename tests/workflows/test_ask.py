@@ -83,6 +83,17 @@ def test_a_form_comes_back_as_the_model_that_asked(desk: Any) -> None:
     assert desk.story("C1").result == {"answers": ["12.50", "as agreed"]}
 
 
+def test_an_answer_that_breaks_a_rule_of_the_model_is_asked_for_again(desk: Any) -> None:
+    desk.takes(asking_for_a_form, "C1")
+    desk.work("C1")
+    answer(desk, {"amount": "-1", "why": "as agreed"})
+    assert desk.work("C1") is State.ESCALATED
+    (asked,) = escalations.waiting(desk.ledger)
+    assert (asked.kind, asked.reason) == (EscalationKind.QUESTION, "How much? (amount must be more than 0)")
+    answer(desk, {"amount": "1", "why": "as agreed"})
+    assert desk.work("C1") is State.DONE
+
+
 def test_a_form_that_does_not_fit_is_refused_with_the_field() -> None:
     schema = Decision.model_json_schema()
     assert check_form(schema, {"amount": "12.50", "why": "as agreed"})
