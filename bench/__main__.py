@@ -32,7 +32,7 @@ class Plan:
     only: tuple[str, ...] = ()
 
 
-FULL = (Plan(0, 3, 12), Plan(100, 3, 8), Plan(500, 3, 3, FEW))
+FULL = (Plan(0, 3, 10), Plan(100, 3, 6), Plan(500, 3, 3, FEW))
 QUICK = (Plan(0, 1, 8), Plan(100, 1, 4, (*FEW, "rq-first")), Plan(500, 1, 2, FEW))
 
 
@@ -94,7 +94,7 @@ def main() -> int:
             lines += _speed(QUICK if given.quick else FULL, given.only)
         if "cares" in given.parts:
             say("cares")
-            lines += cares.report(rounds=2 if given.quick else 6)
+            lines += cares.report(rounds=2 if given.quick else 4)
         if "ledger" in given.parts:
             say("ledger")
             lines += ledger.report(quick=given.quick)

@@ -80,7 +80,7 @@ def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
     )
     if refused:
         shown = refused[:SHOWN_REJECTIONS]
-        rows = [(one.line, one.kind, one.column, one.reason) for one in shown]
+        rows = [(one.line, one.kind, one.column, one.reason.removeprefix(f"{one.column}: ")) for one in shown]
         show_table("Not taken in", ("Line", "Kind", "Column", "Reason"), rows)
         if len(refused) > len(shown):
             say(f"... and {len(refused) - len(shown)} more: see them with --json.")

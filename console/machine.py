@@ -53,7 +53,7 @@ def _check_bot(office: Office, name: str) -> Check:
     try:
         return Check(f"bot {name}", True, office.settings.for_bot(name).url)
     except CasehandError as error:
-        return Check(f"bot {name}", True, f"not set up: {error}")
+        return Check(f"bot {name}", True, str(error))
 
 
 def _install_browser(office: Office) -> None:

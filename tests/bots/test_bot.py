@@ -99,8 +99,10 @@ def test_a_bots_browser_finds_no_other_host_or_port(
     with walled(playwright, system, account, bot_class, monkeypatch) as bot:
         asked = len(system.asked)
         for address in (elsewhere.url, system.other_host, f"{system.url}redirect"):
+            # A page of its own: the error page is a navigation too, and would interrupt the next.
+            page = bot.page.context.new_page()
             with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
-                bot.page.goto(address)
+                page.goto(address)
         asks = "url => fetch(url, {mode: 'no-cors'}).then(() => 'answered', () => 'not found')"
         bot.page.goto(system.url)
         assert bot.page.evaluate(asks, elsewhere.url) == "not found"
