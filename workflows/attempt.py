@@ -9,7 +9,7 @@ from typing import Any, cast
 import structlog
 from playwright.sync_api import Error as PlaywrightError
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from casehand.bots.bot import Bot
 from casehand.bots.evidence import Evidence
@@ -113,7 +113,7 @@ class Attempt:
         return Done(None if result is None else result.model_dump_json())
 
     def _outcome(self, error: Exception) -> Outcome:
-        if isinstance(error, DBAPIError):
+        if isinstance(error, OperationalError | InterfaceError):
             self._forget_sessions()
             return Waiting("the ledger did not answer", self.ledger.clock() + LEDGER_PAUSE)
         if isinstance(error, BusinessException):

@@ -14,6 +14,8 @@ from casehand.workflows.data import CaseData
 from casehand.workflows.record import Record
 from casehand.workflows.signals import Asked
 
+LONGEST_NAME = 200
+
 Data = TypeVar("Data", bound=CaseData)
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -48,6 +50,8 @@ class Case(Generic[Data]):
         `with` is left out. Without `done`, an attempt that dies in the body leaves the case in doubt, and a
         person is asked. Give `bot` when the workflow has several, so that its `settles` counts.
         """
+        if len(name) > LONGEST_NAME:
+            raise TypeError(f"the name of a commit has at most {LONGEST_NAME} characters")
         return Commit(name, done, bot, self._log, self._record)
 
     @overload
