@@ -146,6 +146,7 @@ class CasehandWorker(SteadyWorker):
     def teardown(self) -> None:
         """Send the horse away, and say goodbye to RQ."""
         self._stable.send_away()
+        _clear_leavings(self._settings.home)
         self._stops_at_once = True
         self._give_up_case()
         super().teardown()  # type: ignore[no-untyped-call]
@@ -207,15 +208,23 @@ class CasehandWorker(SteadyWorker):
 
 
 def _use_own_temporary_folder(home: Path) -> None:
-    """A horse that is killed leaves its browser's profile behind: keep those where the next one clears them away."""
-    root = home.absolute() / "tmp"
-    for left in root.glob("[0-9]*"):
-        if not _is_alive(int(left.name)):
-            shutil.rmtree(left, ignore_errors=True)
-    own = root / str(os.getpid())
+    """A horse leaves its browser's profile and what it traced behind: keep those where they are cleared away."""
+    _clear_leavings(home)
+    own = _leavings(home) / str(os.getpid())
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ["TMPDIR"] = str(own)
     tempfile.tempdir = str(own)
+
+
+def _clear_leavings(home: Path) -> None:
+    """Remove what horses that have died left: a trace's pages are in clear there."""
+    for left in _leavings(home).glob("[0-9]*"):
+        if not _is_alive(int(left.name)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _leavings(home: Path) -> Path:
+    return home.absolute() / "tmp"
 
 
 def _is_alive(process: int) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ def main() -> int:
     """Run what was asked for; 1 when any work was done wrong."""
     given = _parser().parse_args()
     keep_orphans()
+    # What was started is ended even so.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     begun = monotonic()
     lines = ["# What was measured", "", *_preface(), ""]
     try:
