@@ -84,7 +84,10 @@ def legacy_for(folder: Path, cases: int, think: float) -> Iterator[Legacy]:
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield Legacy(process, home, json.loads(process.stdout.readline()))
+        told = process.stdout.readline()
+        if not told:
+            raise WrongWork("the practice system was ended from outside")
+        yield Legacy(process, home, json.loads(told))
         process.stdin.close()
 
 
