@@ -23,7 +23,7 @@ from casehand.exceptions import CasehandError, SignInRefused, SystemException
 from casehand.points import Point, reach
 from casehand.queue import attempts, leases, pauses, slots
 from casehand.queue.attempts import LEASE, Begun
-from casehand.queue.ledger import Ledger
+from casehand.queue.ledger import BUSY_SECONDS, Ledger
 from casehand.queue.outcome import Escalated, EscalationKind, Outcome, Waiting
 from casehand.queue.pauses import PauseKind
 from casehand.queue.state import State
@@ -75,9 +75,16 @@ class Horse:
             attempts.postpone(self.ledger, case, number, until)
             log.info("postponed", case=case, until=until.isoformat())
             return None
+        # A horse that is stopped before it has a lease must end too; a busy ledger is waited for.
+        self._timer.set(BUSY_SECONDS + LEASE.total_seconds())
         asked = monotonic()
-        with undisturbed():
-            begun = attempts.begin(self.ledger, case, number, self.worker, policy=self.settings.breaker)
+        begun = None
+        try:
+            with undisturbed():
+                begun = attempts.begin(self.ledger, case, number, self.worker, policy=self.settings.breaker)
+        finally:
+            if begun is None:
+                self._timer.stop()
         if begun is None:
             log.info("not_begun", case=case, attempt=number)
             return None
@@ -130,8 +137,12 @@ class Horse:
 
     def _forget(self, bot: str) -> None:
         session = self._sessions.pop(bot, None)
-        if session is not None:
-            session.forget()
+        try:
+            if session is not None:
+                session.forget()
+        except Exception:  # noqa: BLE001 — Playwright's error, which is not to be imported here
+            log.warning("browser_lost", bot=bot)
+            self.is_spent = True
 
     def _renew(self, case: str, number: int) -> bool:
         self._keep_slots()
