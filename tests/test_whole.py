@@ -197,7 +197,7 @@ class Run:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Sixty cases, several of them awkward, worked by two workers."""
     folder = tmp_path_factory.mktemp("whole")
