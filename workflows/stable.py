@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -157,6 +158,7 @@ def _take_orders(ride: Ride, orders: int, answers: int) -> None:
         idle = 0.0
         order = os.read(orders, LONGEST_ORDER)
         if not order:
+            ride.idle(math.inf)
             return
         stays = ride.perform(*json.loads(order))
         os.write(answers, STAYS if stays else LEAVES)
