@@ -92,7 +92,8 @@ def _ledger() -> Iterator[Fault]:
 def _legacy() -> Iterator[Fault]:
     row = Row.LEGACY
     yield _together("system answers 500", row, _outage, moments=WHILE_WORKING)
-    yield _together("system drops connections", row, _refuse, moments=WHILE_WORKING)
+    yield _together("system drops connections", row, _drop, moments=WHILE_WORKING)
+    yield _together("system refuses connections", row, _refuse, moments=WHILE_WORKING)
     yield _together("session lost", row, _end_sessions, moments=WHILE_WORKING)
     at_save = (
         ("500, not saved", (Kind.ERROR_BEFORE, 1, 0.0)),
@@ -297,8 +298,14 @@ def _outage(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
     _be_away(stage, heres, min(lasting, 6.0), refuses=False)
 
 
-def _refuse(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
+def _drop(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
     _be_away(stage, heres, min(lasting, 6.0), refuses=True)
+
+
+def _refuse(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
+    with stage.practice.closed_port():
+        _go_on(stage, heres)
+        _wait(min(lasting, 6.0))
 
 
 def _be_away(stage: Stage, heres: Sequence[Here], seconds: float, refuses: bool) -> None:

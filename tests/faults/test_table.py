@@ -21,6 +21,7 @@ CELLS: dict[str, dict[str, list[Moment]]] = {
         "saved after the horse died": [Moment.CLICKED],
         "Redis killed, back empty": [Moment.INTENT_WRITTEN],
         "Redis away": [Moment.ENDED],
+        "system refuses connections": [Moment.ANSWERED],
     },
     "postgresql": {
         "horse killed": [Moment.CLICKED],
