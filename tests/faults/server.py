@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from time import monotonic
 from urllib.parse import quote
@@ -17,17 +18,19 @@ START_SECONDS = 20.0
 
 
 class Valkey:
-    """One server on a unix socket, with its append-only file in `folder`."""
+    """One server, with its append-only file in `folder`; its socket lies elsewhere, where the path is short."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._place = TemporaryDirectory(prefix="valkey-")
+        self._socket = Path(self._place.name) / "redis.sock"
         self._binary = find_server()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"unix://{quote(str(self._folder / 'redis.sock'))}"
+        return f"unix://{quote(str(self._socket))}"
 
     def connect(self) -> Redis:
         """A connection to it, for a `with`."""
@@ -36,9 +39,10 @@ class Valkey:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        options = "--port 0 --unixsocket redis.sock --appendonly yes --appendfsync everysec --daemonize no"
+        options = "--port 0 --appendonly yes --appendfsync everysec --daemonize no"
         with (self._folder / "log").open("ab") as log:
             command = [str(self._binary), *options.split(), "--save", "", "--dir", "./"]
+            command += ["--unixsocket", str(self._socket)]
             self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
         self._wait_until_it_answers()
 
@@ -48,6 +52,11 @@ class Valkey:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def close(self) -> None:
+        """End it for good."""
+        self.kill()
+        self._place.cleanup()
 
     def forget(self) -> None:
         """Throw away what a killed server would read in again."""

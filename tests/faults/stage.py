@@ -110,8 +110,8 @@ class Stage:
             ]
             claims = map(ordinary_claim, self._references)
             self.practice = stack.enter_context(PracticeServer(self.home / "practice", claims))
+            stack.callback(self.valkey.close)
             self.valkey.start()
-            stack.callback(self.valkey.kill)
             settings = load_settings(home=self.home / "home", database_url=self.ledger_url)
             self.ledger = Ledger.open(self.ledger_url, settings.vault())
             stack.callback(self.ledger.close)
