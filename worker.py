@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
-from casehand.queue.attempts import Loss
 from casehand.queue.dispatch import ENTRY, QUEUE
+from casehand.queue.endings import Loss
 from casehand.queue.ledger import Ledger
 from casehand.queue.reconciler import Reconciler
 from casehand.queue.steady import AWAY, SteadyWorker

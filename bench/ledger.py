@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import Connection, event, text
 
 from casehand.fixtures.practice.seed import generate
-from casehand.queue import attempts, commits
+from casehand.queue import attempts, commits, endings
 from casehand.queue.backlog import unfinished
 from casehand.queue.backoff import Backoff
 from casehand.queue.batches import rejections_of
@@ -121,7 +121,7 @@ def _work_some(ledger: Ledger, redis: Redis, number: int) -> dict[str, float]:
         assert intent is not None
         commits.resolve(ledger, case, begun.number, intent, CommitState.MADE)
         ended_at = perf_counter()
-        attempts.end(ledger, begun, Done("{}"), "[]", BACKOFF, 0.5)
+        endings.end(ledger, begun, Done("{}"), "[]", BACKOFF, 0.5)
         for part, took in zip(
             list(spent)[1:],
             (changed_at - begun_at, ended_at - changed_at, perf_counter() - ended_at),
@@ -177,7 +177,7 @@ def _begin_and_end(ledger: Ledger) -> None:
     case = find_cases(ledger, state=State.QUEUED, limit=1)[0]
     begun = attempts.begin(ledger, case.id, case.attempts + 1, WORKER)
     assert begun is not None
-    attempts.end(ledger, begun, Done("{}"), "[]", BACKOFF, 0.5)
+    endings.end(ledger, begun, Done("{}"), "[]", BACKOFF, 0.5)
 
 
 def _plans(ledger: Ledger, look: Callable[[], object]) -> str:
@@ -245,7 +245,7 @@ def _escalate(ledger: Ledger, number: int) -> None:
     for case in find_cases(ledger, state=State.QUEUED, limit=number):
         begun = attempts.begin(ledger, case.id, 1, WORKER)
         assert begun is not None
-        attempts.end(ledger, begun, Escalated(EscalationKind.BUSINESS, "bench"), "[]", BACKOFF, 0.5)
+        endings.end(ledger, begun, Escalated(EscalationKind.BUSINESS, "bench"), "[]", BACKOFF, 0.5)
 
 
 def _take_in(ledger: Ledger, batch: Path, rows: int) -> None:

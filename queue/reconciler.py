@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from redis import Redis
 
-from casehand.queue import attempts, leases
-from casehand.queue.attempts import Loss
+from casehand.queue import endings, leases
 from casehand.queue.backoff import Backoff
 from casehand.queue.dispatch import Dispatcher
+from casehand.queue.endings import Loss
 from casehand.queue.ledger import Ledger
 
 TURN = timedelta(seconds=6)
@@ -41,7 +41,7 @@ class Reconciler:
 
     def take_back(self, case: str, number: int, why: str, loss: Loss) -> None:
         """Take back the case of an attempt that is known to be over, though nobody wrote how it ended."""
-        attempts.abandon(self.ledger, case, number, why, self.name, loss, self.backoff, self.chance())
+        endings.abandon(self.ledger, case, number, why, self.name, loss, self.backoff, self.chance())
 
     def turn(self) -> Reconciled | None:
         """One pass, if it is this process' turn."""
@@ -51,5 +51,5 @@ class Reconciler:
 
     def reconcile(self) -> Reconciled:
         """One pass, whoever's turn it is: it does no harm beside another."""
-        lost = attempts.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
+        lost = endings.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
         return Reconciled(len(lost), self.dispatcher.top_up())

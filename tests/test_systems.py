@@ -30,8 +30,13 @@ from casehand.workflows.installed import installed_workflows
 
 Until = Callable[..., None]
 
+OUTAGE_CASES = int(os.environ.get("OUTAGE_CASES", "30"))
+OUTAGE_SECONDS = int(os.environ.get("OUTAGE_SECONDS", "12"))
+"""`make faults` plays an outage of two minutes in a batch of 300."""
+
 PACKAGE = """
 import os
+import pathlib
 import signal
 from datetime import timedelta
 
@@ -43,6 +48,10 @@ from casehand.workflows.rent_change import RentChange, RentChanged, change_rent
 class OneSession(BenefitsBot):
     name = "one-session"
     sessions = 1
+
+
+class SecondBot(BenefitsBot):
+    name = "second"
 
 
 class ClosedToday(BenefitsBot):
@@ -63,6 +72,24 @@ def closed_today(case: Case[RentChange], bot: ClosedToday) -> RentChanged:
 @workflow("brief/rent-change", reference="claim", timeout=timedelta(seconds=20))
 def brief(case: Case[RentChange], bot: BenefitsBot) -> RentChanged:
     return change_rent(case, bot)
+
+
+@workflow("two-systems/rent-change", reference="claim")
+def two_systems(case: Case[RentChange], first: BenefitsBot, second: SecondBot) -> None:
+    rent, start = case.data.weekly_rent, case.data.from_date
+    for number, bot in ((1, first), (2, second)):
+        claim = bot.open_claim(case.data.claim)
+        with case.commit(f"change system {number}", done=lambda: claim.has_rent(rent, start), bot=bot):
+            claim.add_rent(rent, start)
+            die_in(number, case.reference)
+
+
+def die_in(number, reference):
+    # Where the change is made and nothing is written of it yet: once in each system, for two claims.
+    mark = pathlib.Path(f"died-{number}-{reference}")
+    if reference in ("HB200001", "HB200003") and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @workflow("poison/rent-change", reference="claim")
@@ -98,14 +125,18 @@ class Branch:
     def __enter__(self) -> "Branch":
         self.practice.__enter__()
         for bot in ("BENEFITS", "ONE_SESSION", "CLOSED_TODAY"):
-            self.environment[f"CASEHAND_BOT_{bot}_URL"] = self.practice.url
-            self.environment[f"CASEHAND_BOT_{bot}_USERNAME"] = self.practice.username
-            self.environment[f"CASEHAND_BOT_{bot}_PASSWORD"] = self.practice.password
+            self.sets(bot, self.practice)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.practice.__exit__(None, None, None)
         self.ledger.close()
+
+    def sets(self, bot: str, practice: PracticeServer) -> None:
+        """Tell the workers where a bot's system is."""
+        self.environment[f"CASEHAND_BOT_{bot}_URL"] = practice.url
+        self.environment[f"CASEHAND_BOT_{bot}_USERNAME"] = practice.username
+        self.environment[f"CASEHAND_BOT_{bot}_PASSWORD"] = practice.password
 
     def hand_in(self, name: str) -> None:
         """Hand in the batch for a workflow."""
@@ -154,12 +185,12 @@ class Branch:
     def cases(self) -> list[CaseLine]:
         return find_cases(self.ledger)
 
-    def problems(self) -> list[str]:
-        """What the practice system's journal has against the ledger."""
+    def problems(self, practice: PracticeServer | None = None) -> list[str]:
+        """What the journal of the practice system, or of another, has against the ledger."""
         worked = [
             (case.reference, tell(self.ledger, case.id).data, str(case.state), False) for case in self.cases()
         ]
-        return self.practice.judge(worked)
+        return (practice or self.practice).judge(worked)
 
     def attempts(self) -> list[Any]:
         with self.ledger.reading() as connection:
@@ -180,20 +211,36 @@ def branch(
         yield opened
 
 
-@pytest.mark.parametrize("branch", [30], indirect=True)
+@pytest.mark.parametrize("branch", [OUTAGE_CASES], indirect=True)
 def test_an_outage_costs_a_few_attempts_and_no_case_is_escalated(branch: Branch, until: Until) -> None:
     branch.hand_in("housing-benefit/rent-change")
     with branch.workers(2):
         until(lambda: counts(branch.ledger)["done"] >= 5, 60, "five cases done")
-        branch.practice.outage(12)
+        branch.practice.outage(OUTAGE_SECONDS)
         until(lambda: open_breakers(branch.ledger), 30, "an open breaker")
-        until(branch.is_over, 120, "the end of the batch")
+        until(branch.is_over, OUTAGE_SECONDS + 4 * OUTAGE_CASES, "the end of the batch")
 
     assert {case.state for case in branch.cases()} == {State.DONE}
     assert open_breakers(branch.ledger) == []
     # Five open the breaker, two workers may be in the middle of a case, and a probe comes every two seconds.
-    assert len(branch.attempts()) - len(branch.cases()) <= 5 + 2 + 12
+    assert len(branch.attempts()) - len(branch.cases()) <= 5 + 2 + OUTAGE_SECONDS
     assert branch.problems() == []
+
+
+def test_two_changes_in_two_systems_are_each_made_once_whichever_kills_the_horse(
+    branch: Branch, until: Until
+) -> None:
+    claims = generate(branch.folder / "same.csv", 6)
+    with PracticeServer(branch.folder / "second", claims, Options(), mischief=()) as second:
+        branch.sets("SECOND", second)
+        branch.hand_in("two-systems/rent-change")
+        with branch.workers(1):
+            until(branch.is_over, 150, "the end of the batch")
+
+        assert {case.state for case in branch.cases()} == {State.DONE}
+        assert len(list(branch.folder.glob("died-*"))) == 4
+        assert branch.problems() == []
+        assert branch.problems(second) == []
 
 
 @pytest.mark.parametrize("branch", [8], indirect=True)

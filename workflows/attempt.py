@@ -48,6 +48,7 @@ class Attempt:
     evidence_of: Callable[[list[str]], Evidence]
     record: Record
     refuse: Callable[[str, str], None]  #: told when a sign-in is refused: bot and reason
+    commits: list[str] = field(default_factory=list)  #: the names of all that were entered
     open_commits: list[str] = field(default_factory=list)  #: begun, and not come to a good end
     refusal: Scene | None = None  #: where the system refused a change
     broken: bool = False  #: whether the browser can be trusted no more
@@ -201,6 +202,10 @@ class _Log:
         self.attempt.reach(point)
 
     def begins(self, name: str) -> None:
+        if name in self.attempt.commits:
+            # What is known of the one would be taken for the other.
+            raise TypeError("each commit of a workflow needs a name of its own")
+        self.attempt.commits.append(name)
         self.attempt.open_commits.append(name)
 
     def ended_well(self, name: str) -> None:

@@ -31,7 +31,7 @@ class CommitLog(Protocol):
         """Come to a point of the attempt."""
 
     def begins(self, name: str) -> None:
-        """Hear that a commit is entered."""
+        """Hear that a commit is entered; raises TypeError when the attempt has had one of that name."""
 
     def ended_well(self, name: str) -> None:
         """Hear that it is known what became of its change."""

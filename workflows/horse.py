@@ -21,7 +21,7 @@ from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
 from casehand.exceptions import CasehandError, SignInRefused, SystemException
 from casehand.points import Point, reach
-from casehand.queue import attempts, leases, pauses, slots
+from casehand.queue import attempts, endings, leases, pauses, slots
 from casehand.queue.attempts import LEASE, Begun
 from casehand.queue.ledger import BUSY_SECONDS, Ledger
 from casehand.queue.outcome import Escalated, EscalationKind, Outcome, Waiting
@@ -174,7 +174,7 @@ class Horse:
         while True:
             try:
                 with undisturbed():
-                    return attempts.end(
+                    return endings.end(
                         self.ledger,
                         begun,
                         outcome,

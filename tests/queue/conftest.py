@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from casehand.queue import attempts, schema
+from casehand.queue import attempts, endings, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.known import make_known
@@ -107,7 +107,7 @@ def escalate(ledger: Ledger, begin: Callable[..., Begun]) -> Callable[..., Begun
         begun = begin(case)
         asked = None if question is None else json.dumps(question)
         outcome = Escalated(kind, reason, asked)
-        assert attempts.end(ledger, begun, outcome, "[]", Backoff(), 0.0) is State.ESCALATED
+        assert endings.end(ledger, begun, outcome, "[]", Backoff(), 0.0) is State.ESCALATED
         return begun
 
     return put

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from casehand.queue import attempts, commits, escalations, schema
-from casehand.queue.attempts import GRACE, LEASE, MOST_CRASHES, Begun, Loss
+from casehand.queue import attempts, commits, endings, escalations, schema
+from casehand.queue.attempts import GRACE, LEASE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.commits import CommitState
+from casehand.queue.endings import MOST_CRASHES, Loss
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
 from casehand.queue.state import State
@@ -34,7 +35,7 @@ CHANGE = "put the new rent on the claim"
 
 WORK_ALL = """
 import sys
-from casehand.queue import attempts
+from casehand.queue import attempts, endings
 from casehand.queue.backoff import Backoff
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done
@@ -44,19 +45,19 @@ _, url, master, worker, *cases = sys.argv
 ledger = Ledger.open(url, Vault(bytes.fromhex(master)))
 for case in cases:
     begun = attempts.begin(ledger, case, 1, worker)
-    if begun is not None and attempts.end(ledger, begun, Done(None), "[]", Backoff(), 0.0):
+    if begun is not None and endings.end(ledger, begun, Done(None), "[]", Backoff(), 0.0):
         print(case)
 ledger.close()
 """
 
 
 def _end(ledger: Ledger, begun: Begun, outcome: Outcome) -> State | None:
-    return attempts.end(ledger, begun, outcome, '[{"name": "find the claim"}]', BACKOFF, 0.0)
+    return endings.end(ledger, begun, outcome, '[{"name": "find the claim"}]', BACKOFF, 0.0)
 
 
 def _lose(ledger: Ledger, begun: Begun, loss: Loss = Loss.CRASH) -> State | None:
     why = "the horse died"
-    return attempts.abandon(ledger, begun.case, begun.number, why, "worker-1", loss, BACKOFF, 0.0)
+    return endings.abandon(ledger, begun.case, begun.number, why, "worker-1", loss, BACKOFF, 0.0)
 
 
 def _attempt_rows(ledger: Ledger, case: str) -> list[Any]:
@@ -111,7 +112,7 @@ def test_an_unknown_case_is_nobodys_to_begin_renew_or_lose(ledger: Ledger) -> No
     assert attempts.begin(ledger, "nowhere", 1, "worker-1") is None
     assert not attempts.renew(ledger, "nowhere", 1)
     assert (
-        attempts.abandon(ledger, "nowhere", 1, "the horse died", "worker-1", Loss.CRASH, BACKOFF, 0.0) is None
+        endings.abandon(ledger, "nowhere", 1, "the horse died", "worker-1", Loss.CRASH, BACKOFF, 0.0) is None
     )
 
 
@@ -153,7 +154,7 @@ def test_a_lease_lives_as_long_as_it_is_renewed(
     for _ in range(4):
         pass_time(seconds=LEASE.total_seconds() - 0.001)
         assert attempts.renew(ledger, begun.case, 1)
-    assert attempts.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
+    assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
 
 
 def test_a_lease_that_ran_out_cannot_be_renewed_though_nobody_has_taken_the_case_yet(
@@ -172,10 +173,10 @@ def test_a_case_whose_lease_ran_out_is_taken_back_after_the_grace_and_begun_by_a
     case = take_in()
     begin(case)
     pass_time(seconds=(LEASE + GRACE).total_seconds())
-    assert attempts.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
+    assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
     pass_time(seconds=0.001)
 
-    assert attempts.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == [case]
+    assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == [case]
 
     row = row_of(case)
     assert (row.state, row.worker, row.lease_until, row.crashes, row.failures) == ("queued", None, None, 1, 0)
@@ -192,7 +193,7 @@ def test_a_clock_put_back_takes_no_case_from_anybody(
     begun = begin(take_in())
     pass_time(hours=-1)
 
-    assert attempts.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
+    assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
     assert attempts.renew(ledger, begun.case, 1)
     assert _end(ledger, begun, Done(None)) is State.DONE
 
@@ -229,7 +230,7 @@ def test_an_attempt_that_ends_after_the_case_went_to_another_writes_nothing(
     late = begin(case)
     commits.intend(ledger, case, 1, CHANGE, "benefits", SETTLES)
     pass_time(seconds=30)
-    attempts.take_back_expired(ledger, "worker-2", BACKOFF, 0.0)
+    endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0)
     pass_time(seconds=61)
     current = begin(case, "worker-2")
     assert commits.resolve(ledger, case, 2, current.unresolved[0].id, CommitState.NOT_MADE)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from casehand.exceptions import CasehandError
-from casehand.queue import attempts, batches, commits, escalations, schema
+from casehand.queue import batches, commits, endings, escalations, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.backlog import unfinished
 from casehand.queue.backoff import Backoff
@@ -102,16 +102,16 @@ def test_the_whole_story_of_a_case_is_told(
     outcome = Escalated(
         EscalationKind.QUESTION, "the rent rises", json.dumps(asked), Scene("http://x/", "1.png")
     )
-    attempts.end(ledger, begin(case), outcome, '[{"name": "find the claim"}]', Backoff(), 0.0)
+    endings.end(ledger, begin(case), outcome, '[{"name": "find the claim"}]', Backoff(), 0.0)
     pass_time(minutes=5)
     escalations.answer(ledger, case, "yes", "a person")
-    attempts.end(ledger, begin(case), Failed("the page is late"), "[]", Backoff(), 0.0)
+    endings.end(ledger, begin(case), Failed("the page is late"), "[]", Backoff(), 0.0)
     pass_time(minutes=5)
     last = begin(case, "worker-2")
     intent = commits.intend(ledger, case, 3, "put the new rent on", "benefits", timedelta(seconds=60))
     assert intent is not None
     commits.resolve(ledger, case, 3, intent, CommitState.MADE)
-    attempts.end(ledger, last, Done('{"weekly_award": "80.15"}'), "[]", Backoff(), 0.0)
+    endings.end(ledger, last, Done('{"weekly_award": "80.15"}'), "[]", Backoff(), 0.0)
 
     story = tell(ledger, "HB000125")
 

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from casehand.queue import attempts, commits, escalations
-from casehand.queue.attempts import LEASE, Begun, Loss
+from casehand.queue import attempts, commits, endings, escalations
+from casehand.queue.attempts import LEASE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.commits import CommitState, Intent, StillUnresolved
+from casehand.queue.endings import Loss
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed
 
@@ -33,7 +34,7 @@ def _of(ledger: Ledger, case: str) -> list[Intent]:
 
 
 def _crash(ledger: Ledger, begun: Begun) -> None:
-    attempts.abandon(ledger, begun.case, begun.number, "died", "worker-1", Loss.CRASH, Backoff(), 0.0)
+    endings.abandon(ledger, begun.case, begun.number, "died", "worker-1", Loss.CRASH, Backoff(), 0.0)
 
 
 def test_an_intent_is_in_the_ledger_before_the_body_runs(
@@ -108,7 +109,7 @@ def test_what_was_there_already_is_noted_and_open_no_more(
 
     (found,) = _of(ledger, begun.case)
     assert found.state is CommitState.FOUND
-    assert attempts.end(ledger, begun, Done(None), "[]", Backoff(), 0.0) == "done"
+    assert endings.end(ledger, begun, Done(None), "[]", Backoff(), 0.0) == "done"
 
 
 def _lease_run_out(ledger: Ledger, begun: Begun, pass_time: PassTime) -> None:
@@ -122,7 +123,7 @@ def _worked_by_another(ledger: Ledger, begun: Begun, pass_time: PassTime) -> Non
 
 
 def _over(ledger: Ledger, begun: Begun, pass_time: PassTime) -> None:
-    attempts.end(ledger, begun, Failed("the page is late"), "[]", Backoff(), 0.0)
+    endings.end(ledger, begun, Failed("the page is late"), "[]", Backoff(), 0.0)
 
 
 @pytest.mark.parametrize("lose", [_lease_run_out, _worked_by_another, _over])
@@ -189,7 +190,7 @@ def test_a_no_counts_only_when_a_body_that_has_ended_has_settled(
     begun = begin(take_in())
     _intend(ledger, begun)
     pass_time(seconds=7)
-    attempts.end(ledger, begun, Failed("the answer never came"), "[]", Backoff(), 0.0)
+    endings.end(ledger, begun, Failed("the answer never came"), "[]", Backoff(), 0.0)
     ended = ledger.clock()
     pass_time(minutes=1)
 
@@ -209,7 +210,7 @@ def test_a_later_attempt_does_not_move_the_time_from_which_a_no_counts(
     (before,) = _of(ledger, case)
     for _ in range(2):
         pass_time(minutes=15)
-        attempts.end(ledger, begin(case), Failed("the system is away"), "[]", Backoff(), 0.0)
+        endings.end(ledger, begin(case), Failed("the system is away"), "[]", Backoff(), 0.0)
 
     (after,) = _of(ledger, case)
     assert after.counts_from == before.counts_from
@@ -221,17 +222,17 @@ def test_changes_that_stand_are_told_to_every_later_attempt_until_the_data_is_am
     begun = begin(take_in())
     commits.resolve(ledger, begun.case, 1, _intend(ledger, begun), CommitState.MADE)
     outcome = Escalated(EscalationKind.BUSINESS, "the letter cannot be sent")
-    attempts.end(ledger, begun, outcome, "[]", Backoff(), 0.0)
+    endings.end(ledger, begun, outcome, "[]", Backoff(), 0.0)
     escalations.send_back(ledger, begun.case, "a person")
     assert begin(begun.case).made == {RENT}
 
-    attempts.abandon(ledger, begun.case, 2, "stopped", "worker-1", Loss.ORDER, Backoff(), 0.0)
+    endings.abandon(ledger, begun.case, 2, "stopped", "worker-1", Loss.ORDER, Backoff(), 0.0)
     escalations.send_back(ledger, begun.case, "a person", amended='{"weekly_rent": "120.00"}')
     third = begin(begun.case)
     assert third.made == frozenset()
 
     commits.resolve(ledger, begun.case, 3, _intend(ledger, third), CommitState.MADE)
-    attempts.abandon(ledger, begun.case, 3, "stopped", "worker-1", Loss.STOP, Backoff(), 0.0)
+    endings.abandon(ledger, begun.case, 3, "stopped", "worker-1", Loss.STOP, Backoff(), 0.0)
     assert begin(begun.case).made == {RENT}
     assert [intent.state for intent in _of(ledger, begun.case)] == [CommitState.MADE] * 2
 

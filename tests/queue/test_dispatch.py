@@ -13,10 +13,11 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import UnixSignalDeathPenalty
 
-from casehand.queue import attempts, escalations
-from casehand.queue.attempts import Begun, Loss
+from casehand.queue import attempts, endings, escalations
+from casehand.queue.attempts import Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.dispatch import AHEAD, ENTRY, QUEUE, STRAY, Dispatcher
+from casehand.queue.endings import Loss
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Failed
@@ -204,7 +205,7 @@ def test_the_next_attempt_of_a_case_is_a_job_of_its_own(
     case = take_in()
     dispatcher.top_up()
     _take_job(redis)
-    attempts.end(ledger, begin(case), Failed("the page is late"), "[]", Backoff(), 0.0)
+    endings.end(ledger, begin(case), Failed("the page is late"), "[]", Backoff(), 0.0)
     assert dispatcher.top_up() == 0
     pass_time(seconds=5)
 
@@ -255,7 +256,7 @@ def test_of_two_cases_with_one_reference_in_one_bot_the_first_is_handed_over_alo
     assert attempts.begin(ledger, second, 1, "worker-2") is None
 
     begun = begin(first)
-    attempts.abandon(ledger, first, begun.number, "stopped", "worker-1", Loss.ORDER, Backoff(), 0.0)
+    endings.abandon(ledger, first, begun.number, "stopped", "worker-1", Loss.ORDER, Backoff(), 0.0)
     assert dispatcher.top_up() == 1
 
 

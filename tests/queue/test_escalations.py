@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from casehand.exceptions import CasehandError
-from casehand.queue import attempts, commits, escalations, schema
+from casehand.queue import commits, endings, escalations, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.commits import CommitState
@@ -42,7 +42,7 @@ def _put_in_doubt(ledger: Ledger, begin: Begin, case: str) -> None:
     begun = begin(case)
     commits.intend(ledger, case, begun.number, CHANGE, "benefits", timedelta(seconds=60))
     outcome = Escalated(EscalationKind.IN_DOUBT, "there is no way to tell")
-    attempts.end(ledger, begun, outcome, "[]", Backoff(), 0.0)
+    endings.end(ledger, begun, outcome, "[]", Backoff(), 0.0)
 
 
 def _commit_states(ledger: Ledger, case: str) -> list[CommitState]:
@@ -175,7 +175,7 @@ def test_what_was_answered_for_the_old_data_is_asked_again_for_amended_data(
     assert json.loads(amended.data) == {"tenant": "Mrs Invented"}
     assert dict(amended.answers) == {}
     asked = Escalated(EscalationKind.QUESTION, "Is this?", json.dumps(_question("Is this the tenant?")))
-    attempts.end(ledger, amended, asked, "[]", Backoff(), 0.0)
+    endings.end(ledger, amended, asked, "[]", Backoff(), 0.0)
     pass_time(minutes=1)
     escalations.answer(ledger, case, "no", "a person")
     assert dict(begin(case).answers) == {"Is this the tenant?": '"no"'}
@@ -400,4 +400,4 @@ def test_a_failure_after_an_answer_counts_from_nought(
     _ask(escalate, case)
     escalations.answer(ledger, case, "yes", "a person")
 
-    assert attempts.end(ledger, begin(case), Failed("late"), "[]", Backoff(), 0.0) is State.QUEUED
+    assert endings.end(ledger, begin(case), Failed("late"), "[]", Backoff(), 0.0) is State.QUEUED

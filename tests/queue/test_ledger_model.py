@@ -28,10 +28,11 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, event, insert, select
 
 from casehand.exceptions import CasehandError
-from casehand.queue import attempts, commits, escalations, pauses, schema
-from casehand.queue.attempts import GRACE, LEASE, MOST_CRASHES, Begun, Loss
+from casehand.queue import attempts, commits, endings, escalations, pauses, schema
+from casehand.queue.attempts import GRACE, LEASE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.commits import CommitState, StillUnresolved
+from casehand.queue.endings import MOST_CRASHES, Loss
 from casehand.queue.escalations import WAS_DONE, WAS_NOT_DONE
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Waiting
@@ -413,7 +414,7 @@ class LedgerAndModel(RuleBasedStateMachine):
             return
         number = hand.begun.number
         with self._power(cut):
-            lost = attempts.abandon(self.ledger, case.id, number, "died", "w", loss, BACKOFF, 0.0)
+            lost = endings.abandon(self.ledger, case.id, number, "died", "w", loss, BACKOFF, 0.0)
             if case.state is not State.WORKING or case.attempts != number:
                 assert lost is None
                 return
@@ -428,7 +429,7 @@ class LedgerAndModel(RuleBasedStateMachine):
             if case.state is State.WORKING and case.lease_until and case.lease_until < self.now - GRACE
         ]
         with self._power(cut):
-            taken = attempts.take_back_expired(self.ledger, "reconciler", BACKOFF, 0.0)
+            taken = endings.take_back_expired(self.ledger, "reconciler", BACKOFF, 0.0)
             assert sorted(taken) == sorted(case.id for case in expired)
             for case in expired:
                 self._model_loss(case, Loss.SILENCE)
@@ -682,7 +683,7 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     def _end(self, hand: Hand, case: Modelled, outcome: Outcome) -> None:
         number = hand.begun.number
-        state = attempts.end(self.ledger, hand.begun, outcome, "[]", BACKOFF, 0.0)
+        state = endings.end(self.ledger, hand.begun, outcome, "[]", BACKOFF, 0.0)
         self._die(hand)
         if case.state is not State.WORKING or case.attempts != number:
             assert state is None

@@ -12,8 +12,9 @@ from redis.exceptions import ConnectionError as RedisIsAway
 from redis.retry import Retry
 
 from casehand.queue import attempts, commits
-from casehand.queue.attempts import GRACE, LEASE, MOST_CRASHES, Begun, Loss
+from casehand.queue.attempts import GRACE, LEASE, Begun
 from casehand.queue.backoff import Backoff
+from casehand.queue.endings import MOST_CRASHES, Loss
 from casehand.queue.ledger import Ledger
 from casehand.queue.reconciler import TURN, Reconciled, Reconciler
 

@@ -7,8 +7,8 @@ import pytest
 
 from casehand import BusinessException, Case, CaseData, SystemException, Workflow, workflow
 from casehand.queue import escalations
-from casehand.queue.attempts import take_back_expired
 from casehand.queue.commits import CommitState
+from casehand.queue.endings import take_back_expired
 from casehand.queue.escalations import WAS_DONE, WAS_NOT_DONE
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
@@ -284,6 +284,21 @@ def test_two_changes_of_one_case_are_each_made_once(desk: Any) -> None:
     assert desk.work("C1") is State.QUEUED
     assert desk.work("C1", AFTER_BACKOFF) is State.DONE
     assert made == ["first", "second"]
+
+
+def test_a_second_commit_of_one_name_is_a_fault_of_the_workflow(desk: Any) -> None:
+    made: list[str] = []
+
+    @workflow("test/same", reference="claim")
+    def same(case: Case[Row]) -> None:
+        for number in ("first", "second"):
+            with case.commit("write the note", done=lambda number=number: number in made):  # type: ignore[misc]
+                made.append(number)
+
+    desk.takes(same, "C1")
+    assert desk.work("C1") is State.ESCALATED
+    assert desk.story("C1").line.reason.startswith("the workflow has a fault: TypeError")
+    assert made == ["first"]
 
 
 def test_a_body_on_the_line_of_its_with_is_a_fault_of_the_workflow(desk: Any, system: System) -> None:
