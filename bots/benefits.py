@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin
 
 from casehand import Bot, BusinessException, SessionExpired, SignInRefused, SystemException
 
@@ -79,8 +79,8 @@ class Screen:
         self.bot = bot
         self.frame: Frame = frame
 
-    def _reach(self, screen: str, action: Callable[[], object]) -> None:
-        """Do what leads to another screen, and wait until the whole of it is there.
+    def _reach(self, screen: str, action: Callable[[], object]) -> str:
+        """Do what leads to another screen, wait until the whole of it is there, and return its text.
 
         Raises SystemException or SessionExpired when it is not the one whose code or heading is `screen`.
         """
@@ -93,6 +93,7 @@ class Screen:
         _raise_trouble(text)
         if screen not in text:
             raise SystemException(f"the system shows another screen than {screen}")
+        return text
 
 
 class SearchScreen(Screen):
@@ -111,8 +112,9 @@ class SearchScreen(Screen):
 
     def _exact(self, reference: str) -> list[str]:
         # HB000125 also finds HB0001254, hence `exact`.
-        links = self.frame.get_by_role("link", name=reference, exact=True).all()
-        return [urljoin(self.frame.url, link.get_attribute("href")) for link in links]
+        links = self.frame.get_by_role("link", name=reference, exact=True)
+        addresses: list[str] = links.evaluate_all("links => links.map(link => link.href)")
+        return addresses
 
 
 class ClaimScreen(Screen):
@@ -164,14 +166,16 @@ class ClaimScreen(Screen):
         return self.bot.download(self.frame.get_by_role("link", name="Letter").click)
 
     def _read_afresh(self) -> None:
-        self._reach(f"Claim {self.reference}\n", lambda: self.frame.goto(self._address))
-        # The tables have neither headings nor names: a value stands in the cell after its label.
-        rows = [row.split("\t") for row in self.frame.get_by_role("row").all_inner_texts()]
+        text = self._reach(f"Claim {self.reference}\n", lambda: self.frame.goto(self._address))
+        # The tables have neither headings nor names: a value stands in the cell after its label. The screen's
+        # text holds them, a tab between the cells, so that the browser need not be asked for each.
+        rows = [line.split("\t") for line in text.splitlines()]
         labelled = {label: value for row in rows for label, value in zip(row[::2], row[1::2], strict=False)}
         self.status = labelled["Status"]
         self.weekly_award = _pounds(labelled["Weekly award"])
         rents = rows[rows.index(["Rent from", "Weekly rent"]) + 1 :]
-        self.rents = [Rent(_pounds(amount), _day(start)) for start, amount in rents]
+        shown = takewhile(lambda row: len(row) == 2, rents)
+        self.rents = [Rent(_pounds(amount), _day(start)) for start, amount in shown]
 
 
 def _raise_trouble(text: str) -> None:
@@ -182,7 +186,7 @@ def _raise_trouble(text: str) -> None:
 
 def _box_beside(where: Page | Frame, label: str) -> Locator:
     # The forms have no labels that belong to a box: what it is for stands in the cell to its left.
-    return where.get_by_role("row", name=label).get_by_role("textbox")
+    return where.locator("tr", has_text=label).locator("input:not([type])")
 
 
 def _pounds(text: str) -> Decimal:
