@@ -19,8 +19,8 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 # A browser that is killed leaves its profile in the temp directory. PostgreSQL's own user must be able to pass.
 CLEARING_TMP = mine="$$(mktemp -d)"; trap 'rm -rf "$$mine"' EXIT; trap 'exit 130' INT TERM; chmod 711 "$$mine"; TMPDIR="$$mine"
 
-# Most of the suite's time is waiting for leases and pauses to pass. A file's tests share what is slow to set up.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Most of the suite is waiting for leases and pauses, so three at once on two cores. A file's tests share a set-up.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # An environment that was moved, or whose Python has gone, is made anew.
 ifneq ($(wildcard .venv/installed),)

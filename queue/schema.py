@@ -19,6 +19,9 @@ from sqlalchemy import (
     text,
 )
 
+REVISION = "0001"
+"""The newest step of `migrations/`: a ledger that is there needs none."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",

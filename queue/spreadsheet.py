@@ -1,4 +1,6 @@
-"""Spreadsheets: .xlsx workbooks, read with the look of their numbers, which python-calamine cannot tell."""
+"""Spreadsheets: .xlsx workbooks, read with the look of their numbers, which faster readers do not tell."""
+
+from __future__ import annotations
 
 import re
 import warnings
@@ -9,13 +11,14 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from openpyxl import Workbook, load_workbook
+from typing import TYPE_CHECKING, Any
 
 from casehand.exceptions import CasehandError
 from casehand.queue.cells import Cell, Fault, Number, Row, Source
 from casehand.queue.numerals import oddity, shown
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 LARGEST_UNPACKED_BYTES = 1_000_000_000
 EXCEL_DIGITS = 15
@@ -194,6 +197,9 @@ def _cells(book: Workbook, title: str) -> Iterator[_Cells]:
 
 @contextmanager
 def _workbook(path: Path, *, values: bool) -> Iterator[Workbook]:
+    # Here, since it is slow to import and few commands read a workbook.
+    from openpyxl import load_workbook
+
     with _quiet():
         book = load_workbook(path, read_only=True, data_only=values, keep_links=False)
     try:

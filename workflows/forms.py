@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from casehand.exceptions import CasehandError
 
 
 def check_form(schema: Any, value: object) -> object:
     """The value, when it fits the schema. Raises CasehandError that names the first field that does not."""
+    # Here, since it is slow to import and most commands check no answer.
+    from jsonschema import Draft202012Validator
+
     faults = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda fault: list(fault.path))
     if faults:
         field = ".".join(map(str, faults[0].path)) or "the form"

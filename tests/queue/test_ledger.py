@@ -24,6 +24,7 @@ def test_the_migrations_make_the_very_tables_of_the_schema(ledger: Ledger) -> No
     with ledger.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
+        assert context.get_current_revision() == schema.REVISION
 
 
 def test_the_ledger_itself_refuses_a_second_open_case_or_escalation(
