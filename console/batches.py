@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from casehand.console.completion import complete_workflow
-from casehand.console.listing import NEEDS_A_PERSON, as_plain, say, screen, show_json, show_table
+from casehand.console.listing import NEEDS_A_PERSON, as_plain, counted, say, screen, show_json, show_table
 from casehand.console.office import Office
 from casehand.queue.batches import Rejected, rejections_of
 from casehand.queue.intake import BatchTaken, hand_in
@@ -75,8 +75,8 @@ def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
         )
         return
     say(
-        f"Batch {taken.batch}: {taken.accepted} cases taken in, {taken.rejected} rows rejected, "
-        f"{taken.duplicates} duplicates."
+        f"Batch {taken.batch}: {counted(taken.accepted, 'case')} taken in, "
+        f"{counted(taken.rejected, 'row')} rejected, {counted(taken.duplicates, 'duplicate')}."
     )
     if refused:
         shown = refused[:SHOWN_REJECTIONS]

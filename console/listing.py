@@ -47,6 +47,17 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     console.print(table, soft_wrap=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 case, 2 cases."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def say_who_waits(escalated: int) -> None:
+    """Say that so many cases wait for a person, and where to see them."""
+    verb = "waits" if escalated == 1 else "wait"
+    say(f"{counted(escalated, 'case')} {verb} for a person: `casehand escalations` shows them.")
+
+
 def shown(value: object) -> str:
     """A value as a person reads it."""
     if value is None:

@@ -8,7 +8,7 @@ import typer
 
 from casehand.bots.evidence import read_evidence
 from casehand.console.completion import complete_workflow
-from casehand.console.listing import say, show_json, show_table, shown
+from casehand.console.listing import say, say_who_waits, show_json, show_table, shown
 from casehand.console.office import Office
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_cases, tell
@@ -56,7 +56,7 @@ def status(
             f"its cases wait at no cost, and one tries again at {shown(breaker.probe_at)}."
         )
     if now["escalated"]:
-        say(f"{now['escalated']} cases wait for a person: `casehand escalations` shows them.")
+        say_who_waits(now["escalated"])
 
 
 def cases(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from casehand.console.crew import Crew
-from casehand.console.listing import NEEDS_A_PERSON, say, show_json
+from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
 from casehand.console.watch import Watch
 from casehand.queue.cases import counts
@@ -39,7 +39,7 @@ def work(
     left = counts(office.ledger)["escalated"]
     paused = all_pauses(office.ledger)
     if burst and left:
-        say(f"{left} cases wait for a person: `casehand escalations` shows them.")
+        say_who_waits(left)
     if burst and paused:
         names = ", ".join(f"the {one.kind} {one.name}" for one in paused)
         say(f"Paused: {names}. `casehand status` says why.")
@@ -64,7 +64,8 @@ def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")
     if json:
         show_json(done)
     else:
-        say(f"{done.taken_back} cases taken back from lost workers, {done.handed_over} handed to the queue.")
+        taken_back = counted(done.taken_back, "case")
+        say(f"{taken_back} taken back from lost workers, {done.handed_over} handed to the queue.")
 
 
 def _warn_of_idle_workers(office: Office, workers: int) -> None:

@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 
+from casehand.exceptions import CasehandError
 from casehand.queue import breaker, commits, schema
 from casehand.queue.attempts import GRACE, Begun
 from casehand.queue.backoff import Backoff
@@ -24,6 +26,8 @@ NOT_KNOWN = "and it is not known whether the change was made"
 
 MOST_CRASHES = 3
 """A case that kills its horse this often is not given to another."""
+
+log = structlog.get_logger()
 
 Cases = schema.cases.c
 Attempts = schema.attempts.c
@@ -84,19 +88,25 @@ def abandon(
 
 
 def take_back_expired(ledger: Ledger, by: str, backoff: Backoff, chance: float) -> list[str]:
-    """Take back every case whose lease has run out: by then its horse has been killed by its own timer."""
+    """Take back every case whose lease has run out: by then its horse has been killed by its own timer.
+
+    A case whose key cannot be opened stays where it is, and holds up no other.
+    """
     with ledger.writing() as connection:
         expired = connection.execute(
             select(schema.cases)
             .where(Cases.state == State.WORKING, Cases.lease_until < ledger.clock() - GRACE)
             .with_for_update(skip_locked=True)
         ).all()
-        why = "the worker was lost"
-        return [
-            row.id
-            for row in expired
-            if _take_back(ledger, connection, row, why, by, Loss.SILENCE, backoff, chance)
-        ]
+        taken = []
+        for row in expired:
+            try:
+                why = "the worker was lost"
+                if _take_back(ledger, connection, row, why, by, Loss.SILENCE, backoff, chance):
+                    taken.append(row.id)
+            except CasehandError as error:
+                log.error("not_taken_back", case=row.id, why=str(error))
+        return taken
 
 
 def _in_hand(connection: Connection, case: str, number: int) -> Row[Any] | None:
@@ -223,8 +233,8 @@ def _take_back(
     chance: float,
 ) -> State | None:
     now = ledger.clock()
-    commits.bodies_ended(connection, row.id, now)
     key = ledger.vault.open_key(row.id, row.key)
+    commits.bodies_ended(connection, row.id, now)
     connection.execute(
         update(schema.attempts)
         .where(Attempts.case == row.id, Attempts.number == row.attempts)

@@ -11,7 +11,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from casehand.queue import attempts, commits, endings, escalations, schema
 from casehand.queue.attempts import GRACE, LEASE, Begun
@@ -185,6 +185,22 @@ def test_a_case_whose_lease_ran_out_is_taken_back_after_the_grace_and_begun_by_a
     (lost,) = _attempt_rows(ledger, case)
     assert (lost.end, lost.ended_at) == ("lost", ledger.clock())
     assert begin(case, "worker-2").after_failure
+
+
+def test_a_case_whose_key_is_damaged_does_not_keep_another_from_being_taken_back(
+    ledger: Ledger, take_in: TakeIn, begin: Begin, row_of: RowOf, pass_time: PassTime
+) -> None:
+    damaged, sound = take_in("HB000125"), take_in("HB000126")
+    begin(damaged)
+    begin(sound)
+    with ledger.writing() as connection:
+        connection.execute(
+            update(schema.cases).where(schema.cases.c.id == damaged).values(key=b"no key at all")
+        )
+    pass_time(seconds=(LEASE + GRACE).total_seconds() + 1)
+
+    assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == [sound]
+    assert row_of(damaged).state == "working"
 
 
 def test_a_clock_put_back_takes_no_case_from_anybody(
