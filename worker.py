@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -17,10 +18,8 @@ from typing import Any
 import structlog
 from redis import Redis
 from rq import Queue
-from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
 from casehand.exceptions import CasehandError
@@ -36,9 +35,9 @@ from casehand.workflows.disturbance import undisturbed
 from casehand.workflows.horse import Horse
 from casehand.workflows.installed import installed_workflows
 from casehand.workflows.parentage import end_with
-from casehand.workflows.signals import TimeUp
 from casehand.workflows.skip import check_skipping_works
-from casehand.workflows.stable import Ride, Stable
+from casehand.workflows.stable import Ended, Stable
+from casehand.workflows.team import Team
 
 CREW = "CASEHAND_CREW"
 """The variable that names the process which started this worker as one of several, and which it ends with."""
@@ -46,8 +45,14 @@ CREW = "CASEHAND_CREW"
 TURN_SECONDS = 2
 """How often a worker looks whether it is its turn to reconcile."""
 
+LANES = "CASEHAND_LANES"
+"""The variable that says for how many lanes of one horse this process has workers."""
+
 LETTING_GO_SECONDS = 15
 """How long after a case's time is up its horse may take to let go of it."""
+
+STOPPING_SECONDS = 4
+"""How long it may take when it is told to stop."""
 
 PATIENCE_SECONDS = 2.0
 """How long the worker itself waits for the ledger: it must go on sending heartbeats."""
@@ -55,23 +60,19 @@ PATIENCE_SECONDS = 2.0
 log = structlog.get_logger()
 
 
-class TimeUpPenalty(UnixSignalDeathPenalty):
-    """RQ's alarm, but that no workflow's `except Exception` can swallow it."""
-
-    def handle_death_penalty(self, signum: int, frame: Any) -> None:
-        """Raise what the alarm stands for."""
-        if issubclass(self._exception, JobTimeoutException):
-            raise TimeUp
-        super().handle_death_penalty(signum, frame)  # type: ignore[no-untyped-call]
-
-
 class CasehandWorker(SteadyWorker):
-    """An RQ worker whose horse takes one job after another, and which reconciles when it is its turn."""
+    """An RQ worker whose horse takes one job after another, and which reconciles when it is its turn.
 
-    death_penalty_class = TimeUpPenalty
+    The horse knows nothing of RQ: what RQ has a horse do before and after a job is done here.
+    """
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, redis: Redis, revive: Callable[[], object] = str
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        redis: Redis,
+        stable: Callable[[str], Stable],
+        revive: Callable[[], object] = str,
     ) -> None:
         name = f"{socket.gethostname()}.{os.getpid()}"
         queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
@@ -88,10 +89,11 @@ class CasehandWorker(SteadyWorker):
         self._ledger = ledger
         self._reconciler = Reconciler(ledger, redis, name, settings.backoff)
         self._revive = revive
-        self._stable = Stable(self._saddle)
+        self._stable = stable(name)
         self._looked_at = -float(TURN_SECONDS)
         self._let_go_by = 0.0
-        self._in_hand: tuple[str, int] | None = None
+        self._in_hand: tuple[Job, Queue] | None = None
+        self._ended: Ended | None = None
         self._stops_at_once = False
 
     def start_horse(self) -> None:
@@ -100,24 +102,30 @@ class CasehandWorker(SteadyWorker):
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Give the job to the horse."""
-        assert self.execution is not None  # noqa: S101 — RQ has just prepared it
+        self.prepare_job_execution(job, remove_from_intermediate_queue=True)
         self._let_go_by = monotonic() + (job.timeout or 0) + LETTING_GO_SECONDS
-        self._horse_pid = self._stable.give(job.id, self.execution.id)
+        self._ended = None
+        self._horse_pid = self._stable.give(*job.args)
 
     def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
         """Wait until the horse is through with its job, or dead."""
-        while True:
-            ended = self._stable.wait(TURN_SECONDS)
-            if ended is None:
-                if monotonic() > self._let_go_by:
-                    log.error("horse_does_not_let_go")
-                    self.kill_horse()
-                self._reconcile_in_turn()
-                continue
-            if ended.status != 0:
-                log.warning("horse_died", status=ended.status)
-                self._give_up_case()
-            return ended.pid, ended.status, ended.usage
+        while self._ended is None:
+            self._stable.wait(TURN_SECONDS)
+            # RQ's alarm for its next heartbeat may not come between an answer and what follows from it.
+            with undisturbed():
+                if ended := self._stable.read():
+                    self._hear(ended)
+                    self._ended = ended
+            if self._ended is None and monotonic() > self._let_go_by:
+                log.error("horse_does_not_let_go")
+                self._stable.kill()
+            self._reconcile_in_turn()
+        return self._ended.pid, self._ended.status, self._ended.usage
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Have the horse let go of the case; one that does not is killed."""
+        self._let_go_by = monotonic() + STOPPING_SECONDS
+        self._stable.stop()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Work a job that names the one function there is; refuse any other."""
@@ -126,7 +134,7 @@ class CasehandWorker(SteadyWorker):
             execution = self.prepare_execution(job)
             self.handle_job_failure(job, queue, exc_string="not a Casehand job", execution=execution)
             return
-        self._in_hand = tuple(job.args)
+        self._in_hand = job, queue
         super().execute_job(job, queue)
         self._in_hand = None
         self._reconcile_in_turn()
@@ -158,11 +166,27 @@ class CasehandWorker(SteadyWorker):
         # RQ took the request for the first one come twice.
         self._stops_at_once = False
 
+    def _hear(self, ended: Ended) -> None:
+        """Tell RQ of a job that ended well, and the ledger of a case that was given up; RQ sees to the rest."""
+        if ended.answer is None:
+            log.warning("horse_died", status=ended.status)
+        if ended.answer is None or ended.answer.stopped:
+            self._give_up_case()
+        elif ended.status == 0:
+            self._tell_success()
+
+    def _tell_success(self) -> None:
+        assert self._in_hand is not None  # noqa: S101 — it is what has ended
+        assert self.execution is not None  # noqa: S101
+        job, queue = self._in_hand
+        self.handle_execution_ended(job, queue, job.success_callback_timeout)
+        self.handle_job_success(job, queue, queue.started_job_registry, execution=self.execution)
+
     def _give_up_case(self) -> None:
         """Take the case in hand back at once: its horse is known to be dead."""
         if self._in_hand is None:
             return
-        case, number = self._in_hand
+        case, number = self._in_hand[0].args
         loss, why = Loss.CRASH, "the horse died"
         if self._stops_at_once:
             loss, why = Loss.STOP, "the worker was stopped"
@@ -195,16 +219,20 @@ class CasehandWorker(SteadyWorker):
         except CasehandError as error:
             log.warning("queue_not_revived", reason=str(error))
 
-    def _saddle(self) -> Ride:
-        """In the forked child: open what may not be shared with the parent, and return what performs a job."""
-        self._ledger.engine.dispose(close=False)
-        _use_own_temporary_folder(self._settings.home)
-        ledger = Ledger.open(self._settings.ledger_url, self._settings.vault())
-        workflows = installed_workflows(self._settings.workflows)
-        horse = Horse(self._settings, ledger, workflows, self.name)
-        Horse.current = horse
-        self._is_horse = True
-        return _Jobs(self, horse)
+
+@dataclass(frozen=True)
+class Saddle:
+    """In a forked horse: opens what may not be shared with the parent, and returns what works the cases."""
+
+    settings: Settings
+    ledger: Ledger  #: the parent's
+
+    def __call__(self) -> Horse:
+        """Be a horse from now on."""
+        self.ledger.engine.dispose(close=False)
+        _use_own_temporary_folder(self.settings.home)
+        ledger = Ledger.open(self.settings.ledger_url, self.settings.vault())
+        return Horse(self.settings, ledger, installed_workflows(self.settings.workflows))
 
 
 def _use_own_temporary_folder(home: Path) -> None:
@@ -237,30 +265,6 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-@dataclass
-class _Jobs:
-    """A horse taking RQ's jobs."""
-
-    worker: CasehandWorker
-    horse: Horse
-
-    def perform(self, job: str, execution: str) -> bool:
-        """Perform a job as RQ does; whether the horse stays for another."""
-        connection, serializer = self.worker.connection, self.worker.serializer
-        try:
-            fetched = self.worker.job_class.fetch(job, connection=connection, serializer=serializer)
-            fetched_execution = Execution.fetch(execution, job, connection=connection)
-            self.worker.perform_job(fetched, self.worker.queues[0], fetched_execution)
-        except AWAY as away:
-            # What became of the case stands in the ledger; RQ finds out by itself.
-            log.warning("redis_away", while_doing="perform", error=type(away).__name__)
-        return not self.horse.is_spent
-
-    def idle(self, seconds: float) -> None:
-        """Let the horse know."""
-        self.horse.idle(seconds)
-
-
 def _is_ours(job: Job) -> bool:
     try:
         case, number = job.args
@@ -282,7 +286,7 @@ def _wait_for_redis(url: str) -> None:
 
 
 def main() -> None:
-    """Start one worker, and work until told to stop."""
+    """Start one worker, or one for each lane of a horse that they share, and work until told to stop."""
     set_up_logs()
     os.umask(0o077)
     if (crew := os.environ.get(CREW)) is not None:
@@ -295,12 +299,21 @@ def main() -> None:
         url = settings.redis_url or (embedded.join() if embedded else "")
         _wait_for_redis(url)
         revive = embedded.ensure if embedded else str
-        worker = CasehandWorker(settings, ledger, Redis.from_url(url), revive)
-        worker.start_horse()
+        saddle = Saddle(settings, ledger)
+
+        def worker(stable: Callable[[str], Stable]) -> CasehandWorker:
+            return CasehandWorker(settings, ledger, Redis.from_url(url), stable, revive)
+
+        lanes = int(os.environ.get(LANES, "1"))
+        if lanes > 1:
+            Team(lanes, saddle, lambda stable: worker(stable).work(logging_level="WARNING")).work()
+            return
+        alone = worker(partial(Stable, saddle))
+        alone.start_horse()
     except CasehandError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
-    worker.work(logging_level="WARNING")
+    alone.work(logging_level="WARNING")
 
 
 if __name__ == "__main__":

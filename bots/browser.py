@@ -40,11 +40,21 @@ CONTEXT: dict[str, Any] = {
 class WarmBrowser:
     """Starts at the first need; the horse is thrown away with it when there is any doubt about it."""
 
-    def __init__(self, binary: Path, arguments: Sequence[str], origins: Sequence[str]) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        arguments: Sequence[str],
+        origins: Sequence[str],
+        playwright: Playwright | None = None,
+    ) -> None:
         self._binary = binary
         self._arguments = [*arguments, *ALWAYS, f"--host-resolver-rules={resolver_rules(origins)}"]
-        self._playwright: Playwright | None = None
+        self._playwright = playwright
         self._browser: Browser | None = None
+
+    def open(self) -> None:
+        """Open it now."""
+        self._started()
 
     def new_context(self, viewport: ViewportSize) -> BrowserContext:
         """A context of its own, as a clerk in London would have it."""
@@ -61,7 +71,7 @@ class WarmBrowser:
         if self._browser is None:
             from playwright.sync_api import sync_playwright
 
-            self._playwright = sync_playwright().start()
+            self._playwright = self._playwright or sync_playwright().start()
             self._browser = self._launched(self._playwright)
         return self._browser
 

@@ -1,4 +1,4 @@
-"""A crew: several workers on one machine, started, looked after and stopped together."""
+"""A crew: several horses on one machine with their workers, started, looked after and stopped together."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import IO
 
 from casehand.exceptions import CasehandError
-from casehand.worker import CREW
+from casehand.worker import CREW, LANES
 
 QUICK_DEATH_SECONDS = 10.0
 MOST_QUICK_DEATHS = 5
@@ -20,10 +20,12 @@ RESTART_SECONDS = 2.0
 
 
 class Crew:
-    """Runs `count` workers; a worker that dies is replaced, and all end when the crew does."""
+    """Runs a process for each horse, with a worker for each of its lanes; one that dies is replaced, and all end
+    when the crew does."""
 
-    def __init__(self, count: int, logs: Path | None) -> None:
-        self._count = count
+    def __init__(self, horses: int, lanes: int, logs: Path | None) -> None:
+        self._count = horses
+        self._lanes = lanes
         self._logs = logs
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._begun: dict[int, float] = {}
@@ -71,7 +73,7 @@ class Crew:
                 stderr=log,
                 # A Ctrl+C is the crew's to pass on, once; it must not reach the workers twice.
                 start_new_session=True,
-                env={**os.environ, CREW: str(os.getpid())},
+                env={**os.environ, CREW: str(os.getpid()), LANES: str(self._lanes)},
             )
         finally:
             if log is not None:

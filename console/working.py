@@ -3,11 +3,13 @@
 import os
 import sys
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from casehand.console.capacity import Machine
 from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
@@ -19,7 +21,14 @@ from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.workflows.installed import installed_bots
 from casehand.workflows.skip import check_skipping_works
 
-Workers = Annotated[int, typer.Option(help="How many workers.", min=1, max=64)]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="How many horses, each with a browser; as the machine has room.", min=1, max=64),
+]
+Lanes = Annotated[
+    int | None,
+    typer.Option(help="How many cases each works at once; as the machine can feed.", min=1, max=64),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,12 +39,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def work(
-    workers: Workers = 2,
+    workers: Workers = None,
+    lanes: Lanes = None,
     burst: Annotated[bool, typer.Option(help="Stop when nothing is left to be worked.")] = False,
 ) -> None:
     """Start workers, and keep them until told to stop: once to finish the cases in hand, twice to stop now."""
     office = Office()
-    _run(office, workers, burst)
+    _run(office, _sized(workers, lanes), burst)
     left = counts(office.ledger)["escalated"]
     paused = all_pauses(office.ledger)
     if burst and left:
@@ -47,12 +57,15 @@ def work(
         raise typer.Exit(NEEDS_A_PERSON)
 
 
-def up(workers: Workers = 2) -> None:
+def up(workers: Workers = None, lanes: Lanes = None) -> None:
     """Run everything on this machine, until stopped: the queue and the workers."""
     office = Office()
-    say(f"Working cases of {office.settings.home.absolute()} with {workers} workers; Ctrl+C stops.")
+    size = _sized(workers, lanes)
+    say(
+        f"Working up to {counted(size.at_once, 'case')} of {office.settings.home.absolute()} at once; Ctrl+C stops."
+    )
     say("Hand in a batch from another terminal: casehand enqueue WORKFLOW FILE")
-    _run(office, workers, burst=False)
+    _run(office, size, burst=False)
 
 
 def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -68,34 +81,56 @@ def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")
         say(f"{taken_back} taken back from lost workers, {done.handed_over} handed to the queue.")
 
 
-def _warn_of_idle_workers(office: Office, workers: int) -> None:
-    """A system that takes fewer sessions than there are workers leaves some of them without work."""
+@dataclass(frozen=True)
+class _Size:
+    horses: int
+    lanes: int
+
+    @property
+    def at_once(self) -> int:
+        return self.horses * self.lanes
+
+
+def _sized(workers: int | None, lanes: int | None) -> _Size:
+    machine = Machine.this()
+    horses = workers or machine.horses()
+    size = _Size(horses, lanes or machine.lanes(horses))
+    if machine.is_overloaded_by(size.at_once):
+        say(
+            f"{size.at_once} cases at once are more than {counted(machine.cores, 'core')} can feed: each will take "
+            "longer, and no more will be done. Fewer --workers or --lanes do as well."
+        )
+    return size
+
+
+def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
+    """A system that takes fewer sessions than there are lanes leaves some of them without work."""
     for name, bot in installed_bots(office.workflows.values()).items():
-        if bot.sessions < workers:
+        if bot.sessions < size.at_once:
             say(
-                f"The bot {name} holds at most {bot.sessions} sessions at once, so as many workers work its cases."
+                f"The bot {name} holds at most {bot.sessions} sessions at once, so as many of its cases are worked."
             )
 
 
-def _run(office: Office, workers: int, burst: bool) -> None:
+def _run(office: Office, size: _Size, burst: bool) -> None:
     check_skipping_works()
-    _warn_of_idle_workers(office, workers)
+    _warn_of_idle_lanes(office, size)
     office.settings.vault()
     for workflow in office.workflows:
         office.workflow(workflow)
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
-        _run_crew(office, workers, burst)
+        _run_crew(office, size, burst)
         return
     with EmbeddedValkey(office.settings.home):
-        _run_crew(office, workers, burst)
+        _run_crew(office, size, burst)
 
 
-def _run_crew(office: Office, workers: int, burst: bool) -> None:
+def _run_crew(office: Office, size: _Size, burst: bool) -> None:
     patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
     watching = Watch(office.ledger, patience) if burst else nullcontext()
-    with Crew(workers, _logs(office) if watched else None) as crew, watching as watch:
+    with Crew(size.horses, size.lanes, _logs(office) if watched else None) as crew, watching as watch:
         crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")

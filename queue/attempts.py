@@ -1,6 +1,6 @@
 """Attempts: how a case comes into one worker's hands, and stays there while the lease is renewed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +36,7 @@ class Begun:
     data: str  #: JSON
     key: Key
     after_failure: bool
+    crashes: int  #: how often it was in hand when its horse died
     answers: Mapping[str, str]  #: JSON, by the question's fingerprint
     unresolved: tuple[Intent, ...]
     made: frozenset[str] = frozenset()  #: the names of commits that stand, since the data was last amended
@@ -107,21 +108,27 @@ def postpone(ledger: Ledger, case: str, number: int, until: datetime) -> None:
         )
 
 
-def renew(ledger: Ledger, case: str, number: int, lease: timedelta = LEASE) -> bool:
-    """Hold the case for longer; False when it is no longer this attempt's."""
+def renew(
+    ledger: Ledger, held: Collection[tuple[str, int]], lease: timedelta = LEASE
+) -> set[tuple[str, int]]:
+    """Hold cases for longer, each named with its attempt; returns those that are no longer that attempt's."""
     with ledger.writing() as connection:
         now = ledger.clock()
-        kept = connection.execute(
-            update(schema.cases)
-            .where(
-                Cases.id == case,
-                Cases.state == State.WORKING,
-                Cases.attempts == number,
-                Cases.lease_until > now,
-            )
-            .values(lease_until=now + lease)
+        return {one for one in sorted(held) if not _renewed(connection, *one, now, now + lease)}
+
+
+def _renewed(connection: Connection, case: str, number: int, now: datetime, until: datetime) -> bool:
+    kept = connection.execute(
+        update(schema.cases)
+        .where(
+            Cases.id == case,
+            Cases.state == State.WORKING,
+            Cases.attempts == number,
+            Cases.lease_until > now,
         )
-        return kept.rowcount == 1
+        .values(lease_until=until)
+    )
+    return kept.rowcount == 1
 
 
 def _begun(
@@ -144,6 +151,7 @@ def _begun(
         data=key.open_text(row.sealed_data),
         key=key,
         after_failure=after_failure,
+        crashes=row.crashes,
         answers={answer.question: key.open_text(answer.sealed_answer) for answer in answered},
         unresolved=tuple(intent for intent in intents if intent.state is CommitState.INTENDED),
         made=frozenset(

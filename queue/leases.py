@@ -1,5 +1,6 @@
 """Leases: something that one process at a time may hold, and that comes back by itself when it dies."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
@@ -19,6 +20,22 @@ def hold(ledger: Ledger, name: str, holder: str, length: timedelta) -> bool:
     except IntegrityError:
         # Another took it for the first time between our look and our insert.
         return False
+
+
+def renew(ledger: Ledger, held: Collection[tuple[str, str]], length: timedelta) -> None:
+    """Renew leases, each named with its holder, that are still theirs."""
+    with ledger.writing() as connection:
+        until = ledger.clock() + length
+        for name, holder in sorted(held):
+            theirs = (Leases.name == name, Leases.holder == holder)
+            connection.execute(update(schema.leases).where(*theirs).values(until=until))
+
+
+def is_held(ledger: Ledger, name: str) -> bool:
+    """Whether anybody holds it now."""
+    with ledger.reading() as connection:
+        until = connection.execute(select(Leases.until).where(Leases.name == name)).scalar()
+    return until is not None and until >= ledger.clock()
 
 
 def let_go(ledger: Ledger, name: str, holder: str) -> None:

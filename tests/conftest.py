@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import chown, which
@@ -20,6 +21,10 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.valkey import EmbeddedValkey
 from casehand.queue.vault import KEY_BYTES, Vault
 from casehand.settings import PREFIX
+
+# What several files of tests stand on is in modules beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+from workshop import DESK, Desk
 
 POSTGRES_USER = "postgres"
 
@@ -111,6 +116,20 @@ def until() -> Callable[..., None]:
             pause.wait(0.05)
 
     return wait
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, redis: Redis, redis_url: str, until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """A workshop with a workflow that needs no browser."""
+    (tmp_path / "desk.py").write_text(DESK)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("DESK", str(tmp_path))
+    desk = Desk(tmp_path, redis, redis_url, until)
+    yield desk
+    desk.ledger.close()
+    sys.modules.pop("desk", None)
 
 
 def _postgres_programs() -> Path | None:

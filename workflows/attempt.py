@@ -23,9 +23,10 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
 from casehand.workflows.case import Case
 from casehand.workflows.data import personal_values
-from casehand.workflows.disturbance import undisturbed, within
+from casehand.workflows.disturbance import undisturbed
 from casehand.workflows.record import Record
-from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, TimeUp
+from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, TimeUp, TooLong
+from casehand.workflows.turns import Turns
 from casehand.workflows.workflow import Workflow
 
 PICTURE_SECONDS = 8
@@ -48,6 +49,7 @@ class Attempt:
     evidence_of: Callable[[list[str]], Evidence]
     record: Record
     refuse: Callable[[str, str], None]  #: told when a sign-in is refused: bot and reason
+    turns: Turns
     commits: list[str] = field(default_factory=list)  #: the names of all that were entered
     open_commits: list[str] = field(default_factory=list)  #: begun, and not come to a good end
     refusal: Scene | None = None  #: where the system refused a change
@@ -64,7 +66,8 @@ class Attempt:
             return Escalated(EscalationKind.FAULT, reason)
         self._evidence = self.evidence_of(personal_values(data))
         try:
-            return self._run(data)
+            with self.turns.limit(self.workflow.timeout.total_seconds(), TimeUp):
+                return self._run(data)
         except TimeUp:
             self.broken = True  # Whatever hung may hang still.
             return Failed(f"took longer than {self.workflow.timeout}", self.scene("time up"))
@@ -148,9 +151,9 @@ class Attempt:
         if shown is None:
             return None
         try:
-            with within(PICTURE_SECONDS):
+            with self.turns.within(PICTURE_SECONDS, TooLong):
                 return self._evidence.screenshot(shown.page, title)
-        except TimeUp:
+        except TooLong:
             self.broken = True
             return None
 
@@ -247,9 +250,10 @@ class _Log:
         self.attempt.refusal = self.attempt.scene("refused", bot)
 
     def wait(self, seconds: float) -> None:
-        bot = next(iter(self.attempt._bots.values()), None)
-        if bot is not None:
-            bot.page.wait_for_timeout(timedelta(seconds=seconds).total_seconds() * 1000)
+        self.attempt.turns.pause(seconds)
+
+    def in_thread(self, work: Callable[[], Any]) -> Any:
+        return self.attempt.turns.in_thread(work)
 
     @property
     def _case(self) -> str:

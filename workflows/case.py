@@ -18,6 +18,7 @@ LONGEST_NAME = 200
 
 Data = TypeVar("Data", bound=CaseData)
 Form = TypeVar("Form", bound=BaseModel)
+Result = TypeVar("Result")
 
 
 class Case(Generic[Data]):
@@ -53,6 +54,18 @@ class Case(Generic[Data]):
         if len(name) > LONGEST_NAME:
             raise TypeError(f"the name of a commit has at most {LONGEST_NAME} characters")
         return Commit(name, done, bot, self._log, self._record)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, while the horse works other cases; `time.sleep` would keep them waiting."""
+        self._log.wait(seconds)
+
+    def in_thread(self, work: Callable[[], Result]) -> Result:
+        """The result of work that takes long and needs no page, done in a thread while other cases go on.
+
+        It must not touch a bot or the case. When the attempt's time is up, the thread goes on to its end unheard.
+        """
+        done: Result = self._log.in_thread(work)
+        return done
 
     @overload
     def ask(self, question: str, choices: Sequence[str]) -> str: ...

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from casehand.bots.bot import Bot
 from casehand.exceptions import BusinessException, SystemException
@@ -61,7 +61,10 @@ class CommitLog(Protocol):
         """Keep the scene in which the system refused the change."""
 
     def wait(self, seconds: float) -> None:
-        """Let time pass for the pages."""
+        """Let time pass."""
+
+    def in_thread(self, work: Callable[[], Any]) -> Any:
+        """Do in a thread what would keep other cases waiting."""
 
 
 class Commit:

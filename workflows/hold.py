@@ -1,13 +1,13 @@
-"""Holding a case: the lease in the ledger, and the kernel's timer that kills a horse which has lost it."""
+"""Holding cases: their leases in the ledger, and the kernel's timer that kills a horse which has lost one."""
 
 import ctypes
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
-from types import TracebackType
+from typing import NamedTuple
 
 import structlog
 
@@ -19,54 +19,102 @@ MARGIN = 2.0
 BEAT = LEASE.total_seconds() / 5
 """Seconds between renewals."""
 
+LOOK = 1.0
+"""Seconds between looks at how the lanes do."""
+
 CLOCK_BOOTTIME = 7
 SIGEV_SIGNAL = 0
 
 log = structlog.get_logger()
 
 
+class Held(NamedTuple):
+    """An attempt in a horse's hands."""
+
+    case: str
+    number: int
+
+
 class Hold:
-    """Renews the lease of one attempt from a thread of its own until it is let go.
+    """Renews the leases of all attempts in a horse's hands, from a thread of its own.
 
     The kernel's timer goes on while the process lies stopped or the machine sleeps, and it sends SIGKILL:
-    a horse that could not renew its lease never runs another line.
+    a horse that could not renew one of its leases never runs another line. `renew` returns those that are lost.
     """
 
-    def __init__(self, renew: Callable[[], bool], timer: "KillTimer") -> None:
-        self._renew = renew
-        self._timer = timer
-        self._over = threading.Event()
-        self._ending = False
-        self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
-
-    def ending(self) -> None:
-        """From now on the case may leave this attempt's hands by its own word."""
-        self._ending = True
-
-    def __enter__(self) -> "Hold":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self,
+        renew: Callable[[Collection[Held]], Collection[Held]],
+        look: Callable[[], object] = lambda: None,
     ) -> None:
-        self._over.set()
-        self._thread.join()
-        self._timer.stop()
+        self._renew = renew
+        self._look = look
+        self._timer = KillTimer()
+        self._lock = threading.Lock()
+        self._until: dict[Held, float] = {}
+        self._renewed: set[Held] = set()
+        self._thread: threading.Thread | None = None
+
+    def expect(self, held: Held, seconds: float) -> None:
+        """The lease is being taken: a horse that is stopped meanwhile must end too."""
+        with self._lock:
+            self._until[held] = monotonic() + seconds
+            self._set_timer()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
+            self._thread.start()
+
+    def taken(self, held: Held, asked: float) -> None:
+        """The lease was asked for at that moment (of `monotonic`), and is renewed from now on."""
+        with self._lock:
+            self._extend(held, asked)
+            self._renewed.add(held)
+            self._set_timer()
+
+    def ending(self, held: Held) -> None:
+        """From now on the case may leave this attempt's hands by its own word."""
+        with self._lock:
+            self._renewed.discard(held)
+
+    def let_go(self, held: Held) -> None:
+        """The attempt does nothing more."""
+        with self._lock:
+            self._renewed.discard(held)
+            self._until.pop(held, None)
+            self._set_timer()
 
     def _keep(self) -> None:
-        while not self._over.wait(BEAT):
-            asked = monotonic()
-            try:
-                kept = self._renew()
-            except Exception as error:  # noqa: BLE001 — the timer decides when the ledger was away too long
-                log.warning("not_renewed", error=type(error).__name__)
-                continue
-            if not kept:
-                if self._ending:
-                    return
+        over, beaten = threading.Event(), monotonic()
+        while not over.wait(LOOK):
+            self._look()
+            if monotonic() - beaten >= BEAT:
+                beaten = monotonic()
+                self._beat()
+
+    def _beat(self) -> None:
+        with self._lock:
+            held = set(self._renewed)
+        asked = monotonic()
+        try:
+            lost = self._renew(held)
+        except Exception as error:  # noqa: BLE001 — the timer decides when the ledger was away too long
+            log.warning("not_renewed", error=type(error).__name__)
+            return
+        with self._lock:
+            if self._renewed.intersection(lost):
                 os.kill(os.getpid(), signal.SIGKILL)
-            self._timer.set(LEASE.total_seconds() - MARGIN - (monotonic() - asked))
+            for one in held.intersection(self._until):
+                self._extend(one, asked)
+            self._set_timer()
+
+    def _extend(self, held: Held, asked: float) -> None:
+        self._until[held] = asked + LEASE.total_seconds() - MARGIN
+
+    def _set_timer(self) -> None:
+        if self._until:
+            self._timer.set(min(self._until.values()) - monotonic())
+        else:
+            self._timer.stop()
 
 
 class KillTimer:

@@ -38,3 +38,11 @@ class LostCase(AttemptEnds):
 
 class TimeUp(AttemptEnds):
     """The attempt took longer than its workflow allows."""
+
+
+class Stopped(AttemptEnds):
+    """The attempt was told to let go of its case."""
+
+
+class TooLong(AttemptEnds):
+    """A part of the attempt, such as a picture, took longer than it is given."""

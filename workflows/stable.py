@@ -1,133 +1,236 @@
-"""The stable: keeps one forked horse, gives it one job after another through a pipe, and knows when it is dead."""
+"""The stable: a worker's side of its horse. It gives one order after another, and knows when the horse is dead."""
 
 import contextlib
-import json
-import math
 import os
 import select
 import signal
+import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from casehand.exceptions import CasehandError
 from casehand.workflows.parentage import end_with
+from casehand.workflows.reins import Answer, Broken, Reins
 
-READY = b"r"
-STAYS = b"s"
-LEAVES = b"l"
 GOODBYE_SECONDS = 5.0
 SADDLING_SECONDS = 120.0
-
-IDLE_SECONDS = 5.0
-LONGEST_ORDER = 4096
-"""Bytes; what a pipe takes in one piece."""
+MOST_TRIES = 3
+"""Horses that may go before they take an order, one after another, until the worker gives up."""
 
 
 class Ride(Protocol):
     """What a horse does."""
 
-    def perform(self, job: str, execution: str) -> bool:
-        """Perform the job of this id and execution id; whether the horse stays for another."""
-
-    def idle(self, seconds: float) -> None:
-        """Hear that there has been nothing to do for so long."""
+    def serve(self, door: socket.socket, *, alone: bool) -> None:
+        """Take orders until there are no more: through this socket `alone`, or from all who connect to it."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the horse came out of a job; the status as `os.wait4` gives it, 0 when it lives on."""
+    """How the horse came out of an order; the status as `os.wait4` gives it, 0 when it lives on."""
 
     pid: int
     status: int
     usage: Any = None
+    answer: Answer | None = None  #: None when the horse died
 
 
 class Stable:
-    """The parent's side of the pipe.
+    """Keeps one forked horse for this worker alone.
 
-    `saddle` is called in the child, once, and returns the function that performs a job.
+    `saddle` is called in the child, once, and returns what takes the orders there. `worker` is the name that the
+    ledger knows the worker by.
     """
 
-    def __init__(self, saddle: Callable[[], Ride]) -> None:
+    def __init__(self, saddle: Callable[[], Ride], worker: str) -> None:
         self._saddle = saddle
+        self._worker = worker
         self._pid = 0
-        self._orders = -1
-        self._answers = -1
+        self._reins: Reins | None = None
+        self._order: tuple[str, int] = ("", 0)
+        self._is_taken = False
+        self._tries = 0
 
     def start(self) -> None:
         """Have a horse ready. Raises CasehandError when it cannot be got ready; it has said why itself."""
-        if self._pid == 0:
-            self._fork()
+        if self._reins is None:
+            self._reins, self._pid = self._fetch()
+            with contextlib.suppress(Broken):  # Then the first order is not taken either.
+                self._reins.send(worker=self._worker)
 
-    def give(self, job: str, execution: str) -> int:
-        """Give the horse a job, starting a horse if there is none; returns its process id."""
-        order = json.dumps([job, execution]).encode() + b"\n"
-        self.start()
-        try:
-            os.write(self._orders, order)
-        except BrokenPipeError:
-            self._bury()
-            self._fork()
-            os.write(self._orders, order)
-        return self._pid
+    def give(self, case: str, attempt: int) -> int:
+        """Give the horse an order, starting a horse if there is none; returns its process id."""
+        self._order, self._is_taken, self._tries = (case, attempt), False, 0
+        return self._offer()
 
-    def wait(self, seconds: float) -> Ended | None:
-        """Wait for the end of the job; None when it has not come within that time."""
-        ready, _, _ = select.select([self._answers], [], [], seconds)
-        if not ready:
+    def wait(self, seconds: float) -> None:
+        """Wait until the horse has something to say, or so long."""
+        if self._reins is not None:
+            select.select([self._reins], [], [], seconds)
+
+    def read(self) -> Ended | None:
+        """How the order has ended; None when it has not."""
+        if self._reins is None:
+            # An alarm came between the end of one horse and the next.
+            self._offer()
+        if not select.select([self._ridden], [], [], 0)[0]:
             return None
-        answer = os.read(self._answers, 1)
-        if answer == STAYS:
-            return Ended(self._pid, 0)
-        ended = self._bury()
-        # A horse that ended without an answer has not performed its job, whatever it says of itself.
-        return Ended(ended.pid, 0 if answer == LEAVES else ended.status or 1 << 8, ended.usage)
+        try:
+            for message in self._ridden.read():
+                self._is_taken = self._is_taken or "taken" in message
+                if "answer" in message:
+                    return self._answered(Answer(**message["answer"]))
+        except Broken:
+            return self._left()
+        return None
+
+    def stop(self) -> None:
+        """Tell the horse to let go of the case; it answers when it has."""
+        if self._reins is not None:
+            with contextlib.suppress(Broken):
+                self._reins.send(stop=True)
+
+    def kill(self) -> None:
+        """Kill the horse."""
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
 
     def send_away(self) -> None:
         """End an idle horse."""
-        if self._pid == 0:
-            return
-        os.close(self._orders)
-        self._orders = -1
-        select.select([self._answers], [], [], GOODBYE_SECONDS)
-        self._bury()
-
-    def _fork(self) -> None:
-        orders, self._orders = os.pipe()
-        self._answers, answers = os.pipe()
-        parent = os.getpid()
-        self._pid = os.fork()
-        if self._pid == 0:
-            os.close(self._orders)
-            os.close(self._answers)
-            _live(parent, orders, answers, self._saddle)
-        with contextlib.suppress(OSError):  # The child does so too; whichever is first.
-            os.setpgid(self._pid, self._pid)
-        os.close(orders)
-        os.close(answers)
-        ready, _, _ = select.select([self._answers], [], [], SADDLING_SECONDS)
-        if not ready or os.read(self._answers, 1) != READY:
+        if self._reins is not None:
+            self._reins.close()
+            _await_exit(self._pid, GOODBYE_SECONDS)
             self._bury()
-            raise CasehandError("the worker stops, since its horse could not be got ready")
+
+    @property
+    def _ridden(self) -> Reins:
+        assert self._reins is not None  # noqa: S101 — an order has been given
+        return self._reins
+
+    def _offer(self) -> int:
+        while self._tries < MOST_TRIES:
+            self._tries += 1
+            self.start()
+            with contextlib.suppress(Broken):
+                self._ridden.send(work=self._order)
+                return self._pid
+            self._bury()
+        raise CasehandError("the worker stops, since its horses take no orders")
+
+    def _left(self) -> Ended | None:
+        ended = self._bury()
+        if self._is_taken:
+            # A horse that ended without an answer has not done what it was to do, whatever it says of itself.
+            return Ended(ended.pid, ended.status or 1 << 8, ended.usage)
+        # It went before it saw the order, as one does that takes no more: another takes it.
+        self._offer()
+        return None
+
+    def _answered(self, answer: Answer) -> Ended:
+        pid = self._pid
+        if not answer.stays:
+            self._bury()
+        return Ended(pid, 0 if answer.fault is None and not answer.stopped else 1 << 8, None, answer)
+
+    def _fetch(self) -> tuple[Reins, int]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            pid = fork_horse(self._saddle, theirs, ours, alone=True)
+        try:
+            return _greeted(ours)
+        except CasehandError:
+            bury(pid)
+            raise
 
     def _bury(self) -> Ended:
         """Make sure that the horse and its browser are dead, and forget it."""
         pid, self._pid = self._pid, 0
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        ended = Ended(pid, 0)
-        with contextlib.suppress(ChildProcessError):
-            ended = Ended(*os.wait4(pid, 0))
-        for end in (self._orders, self._answers):
-            if end >= 0:
-                os.close(end)
-        self._orders = self._answers = -1
-        return ended
+        self._ridden.close()
+        self._reins = None
+        return bury(pid)
 
 
-def _live(parent: int, orders: int, answers: int, saddle: Callable[[], Ride]) -> NoReturn:
+class SharedStable(Stable):
+    """Has one lane of a horse that other workers use as well; whoever keeps that horse listens at `address`."""
+
+    def __init__(self, address: Path, worker: str) -> None:
+        super().__init__(_has_none, worker)
+        self._address = address
+
+    def send_away(self) -> None:
+        """Leave the horse to the others."""
+        if self._reins is not None:
+            self._bury()
+
+    def _fetch(self) -> tuple[Reins, int]:
+        ours = socket.socket(socket.AF_UNIX)
+        try:
+            ours.connect(str(self._address))
+        except OSError:
+            raise CasehandError(
+                "the worker stops, since the horse that it shares has gone for good"
+            ) from None
+        return _greeted(ours)
+
+    def _bury(self) -> Ended:
+        """Forget it; whoever keeps it buries it."""
+        pid, self._pid = self._pid, 0
+        self._ridden.close()
+        self._reins = None
+        return Ended(pid, 0)
+
+
+def fork_horse(
+    saddle: Callable[[], Ride], theirs: socket.socket, ours: socket.socket | None, *, alone: bool
+) -> int:
+    """Fork a horse that takes its orders through `theirs`; returns its process id."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        if ours is not None:
+            ours.close()
+        _live(parent, saddle, theirs, alone=alone)
+    with contextlib.suppress(OSError):  # The child does so too; whichever is first.
+        os.setpgid(pid, pid)
+    return pid
+
+
+def bury(pid: int) -> Ended:
+    """Make sure that a horse that we have forked is dead, and what it has started with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        return Ended(*os.wait4(pid, 0))
+    return Ended(pid, 0)
+
+
+def _await_exit(pid: int, seconds: float) -> None:
+    """Give a horse time to end by itself."""
+    with contextlib.suppress(ChildProcessError):
+        deadline = time.monotonic() + seconds
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.01)  # noqa: TID251 — waiting for a process has no time limit of its own
+
+
+def _greeted(ours: socket.socket) -> tuple[Reins, int]:
+    """The reins of a horse that is ready, and its process id. Raises CasehandError when it does not get ready."""
+    reins = Reins(ours)
+    with contextlib.suppress(Broken):
+        ready, _, _ = select.select([reins], [], [], SADDLING_SECONDS)
+        for message in reins.read() if ready else ():
+            return reins, message["ready"]
+    reins.close()
+    raise CasehandError("the worker stops, since its horse could not be got ready")
+
+
+def _live(parent: int, saddle: Callable[[], Ride], door: socket.socket, *, alone: bool) -> NoReturn:
     """The life of a horse, in the child."""
     status = 1
     try:
@@ -135,9 +238,7 @@ def _live(parent: int, orders: int, answers: int, saddle: Callable[[], Ride]) ->
         end_with(parent, signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        ride = saddle()
-        os.write(answers, READY)
-        _take_orders(ride, orders, answers)
+        saddle().serve(door, alone=alone)
         status = 0
     except CasehandError as error:
         sys.stderr.write(f"{error}\n")
@@ -147,20 +248,5 @@ def _live(parent: int, orders: int, answers: int, saddle: Callable[[], Ride]) ->
         os._exit(status)
 
 
-def _take_orders(ride: Ride, orders: int, answers: int) -> None:
-    idle = 0.0
-    while True:
-        ready, _, _ = select.select([orders], [], [], IDLE_SECONDS)
-        if not ready:
-            idle += IDLE_SECONDS
-            ride.idle(idle)
-            continue
-        idle = 0.0
-        order = os.read(orders, LONGEST_ORDER)
-        if not order:
-            ride.idle(math.inf)
-            return
-        stays = ride.perform(*json.loads(order))
-        os.write(answers, STAYS if stays else LEAVES)
-        if not stays:
-            return
+def _has_none() -> Ride:
+    raise AssertionError("a worker that shares a horse forks none")

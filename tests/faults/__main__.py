@@ -57,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lasting", type=float, default=60, help="how long a fault lasts that lasts")
     parser.add_argument("--at-once", type=int, default=2, help="cells that are played at once")
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--lanes", type=int, default=1, help="cases at once on each horse")
     return parser.parse_args()
 
 
@@ -80,9 +81,13 @@ def _play(ledger: str, url: str, home: Path, asked: argparse.Namespace) -> Table
         figures = f"{cell.cases}/{cell.lost}/{cell.twice}/{cell.in_doubt}/{cell.seconds:.1f}"
         say(f"[{monotonic() - began:5.0f} s] {ledger} {cell.fault.name} / {cell.moment}: {figures} {verdict}")
 
-    with Stage(home, url, workers=asked.workers, claims=PER_STAGE) as stage:
+    with Stage(home, url, workers=asked.workers, claims=PER_STAGE, lanes=asked.lanes) as stage:
         stage.warm_up()
-        return Table(ledger, fill(stage, pairs, asked.lasting, asked.at_once, tell))
+        return Table(_named(ledger, asked.lanes), fill(stage, pairs, asked.lasting, asked.at_once, tell))
+
+
+def _named(ledger: str, lanes: int) -> str:
+    return ledger if lanes == 1 else f"{ledger}, {lanes} lanes"
 
 
 def _pairs(rows: str, moments: str) -> Iterator[tuple[Fault, Moment]]:

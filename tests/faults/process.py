@@ -41,6 +41,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def leads_a_group(pid: int) -> bool:
+    """Whether it is the first of its process group, as a horse is."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 def send(how: signal.Signals, *pids: int) -> None:
     """Send a signal to those that are still there."""
     for pid in pids:

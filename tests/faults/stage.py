@@ -31,11 +31,11 @@ from casehand.queue.ledger import Ledger, new_id
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
 from casehand.settings import PREFIX, load_settings
-from casehand.worker import CREW
+from casehand.worker import CREW, LANES
 from casehand.workflows.rent_change import RentChange
 from faults import work
 from faults.moment import Moment
-from faults.process import children, descendants, is_alive, send
+from faults.process import children, descendants, is_alive, leads_a_group, send
 from faults.server import Valkey
 from faults.strike import FOLDER
 
@@ -85,6 +85,7 @@ class Stage:
         ledger_url: str,
         workers: int = 5,
         claims: int = 3000,
+        lanes: int = 1,
         **settings: str,
     ) -> None:
         self.home = home
@@ -93,6 +94,7 @@ class Stage:
         self.deaths = 0
         self._count = workers
         self._claims = claims
+        self._lanes = lanes
         self._settings = settings
         self._numbers = count()
         self._names = count(1)
@@ -133,13 +135,13 @@ class Stage:
 
     @property
     def workers(self) -> list[int]:
-        """The workers' process ids."""
+        """The process ids of the workers, or where horses have lanes, of who keeps them."""
         return [worker.pid for worker in list(self._workers.values()) if worker.poll() is None]
 
     @property
     def horses(self) -> list[int]:
         """The horses' process ids."""
-        return [horse for worker in self.workers for horse in children(worker)]
+        return [child for worker in self.workers for child in children(worker) if leads_a_group(child)]
 
     def take_claims(self, number: int) -> list[str]:
         """References of claims that no case is about yet."""
@@ -251,7 +253,7 @@ class Stage:
         """Have every worker up and every horse with its browser open."""
         self.wait_until(lambda: len(self.horses) >= self._count, 90, "the workers come up")
         plan = {"point": Moment.ENDED.point, "needs_browser": False, "holds": True}
-        cases = self.hand_in(self._count, lambda _: plan)
+        cases = self.hand_in(self._count * self._lanes, lambda _: plan)
         self.wait_until(lambda: all(map(self.here, cases)), 90, "every worker has worked a case")
         for one in cases:
             if here := self.here(one):
@@ -321,6 +323,7 @@ class Stage:
             f"{bot}PASSWORD": self.practice.password,
             FOLDER: str(self.folder),
             CREW: str(os.getpid()),
+            LANES: str(self._lanes),
             **{f"{PREFIX}{name.upper()}": value for name, value in self._settings.items()},
         }
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from casehand.points import Point
+from casehand.workflows.lane import CURRENT
 from faults.process import children
 
 FOLDER = "CASEHAND_FAULTS_FOLDER"
@@ -32,7 +33,8 @@ def strike(point: Point, case: str, attempt: int) -> None:
 
 
 def _say_here(folder: Path, case: str, attempt: int) -> None:
-    here = {"horse": os.getpid(), "worker": os.getppid(), "attempt": attempt}
+    worker = int(CURRENT.get().worker.rpartition(".")[2])
+    here = {"horse": os.getpid(), "worker": worker, "attempt": attempt}
     half = folder / f"{case}.half"
     half.write_text(json.dumps(here))
     half.rename(folder / f"{case}.here")
@@ -41,4 +43,5 @@ def _say_here(folder: Path, case: str, attempt: int) -> None:
 def _wait_for(path: Path) -> None:
     deadline = time.monotonic() + LONGEST_WAIT
     while not path.exists() and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)  # noqa: TID251 — the harness strikes meanwhile
+        # The harness strikes meanwhile, and the other lanes go on.
+        CURRENT.get().pause(LOOK_SECONDS)

@@ -110,7 +110,7 @@ def test_a_case_that_is_not_queued_does_not_begin(
 
 def test_an_unknown_case_is_nobodys_to_begin_renew_or_lose(ledger: Ledger) -> None:
     assert attempts.begin(ledger, "nowhere", 1, "worker-1") is None
-    assert not attempts.renew(ledger, "nowhere", 1)
+    assert attempts.renew(ledger, [("nowhere", 1)])
     assert (
         endings.abandon(ledger, "nowhere", 1, "the horse died", "worker-1", Loss.CRASH, BACKOFF, 0.0) is None
     )
@@ -153,7 +153,7 @@ def test_a_lease_lives_as_long_as_it_is_renewed(
     begun = begin(take_in())
     for _ in range(4):
         pass_time(seconds=LEASE.total_seconds() - 0.001)
-        assert attempts.renew(ledger, begun.case, 1)
+        assert not attempts.renew(ledger, [(begun.case, 1)])
     assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
 
 
@@ -163,7 +163,7 @@ def test_a_lease_that_ran_out_cannot_be_renewed_though_nobody_has_taken_the_case
     begun = begin(take_in())
     pass_time(seconds=LEASE.total_seconds())
 
-    assert not attempts.renew(ledger, begun.case, 1)
+    assert attempts.renew(ledger, [(begun.case, 1)])
     assert commits.intend(ledger, begun.case, 1, CHANGE, "benefits", SETTLES) is None
 
 
@@ -210,7 +210,7 @@ def test_a_clock_put_back_takes_no_case_from_anybody(
     pass_time(hours=-1)
 
     assert endings.take_back_expired(ledger, "worker-2", BACKOFF, 0.0) == []
-    assert attempts.renew(ledger, begun.case, 1)
+    assert not attempts.renew(ledger, [(begun.case, 1)])
     assert _end(ledger, begun, Done(None)) is State.DONE
 
 

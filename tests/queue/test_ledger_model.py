@@ -303,7 +303,7 @@ class LedgerAndModel(RuleBasedStateMachine):
     def renew(self, which: int, cut: int | None) -> None:
         hand, case = self._hand(which)
         with self._power(cut):
-            kept = attempts.renew(self.ledger, case.id, hand.begun.number)
+            kept = not attempts.renew(self.ledger, [(case.id, hand.begun.number)])
             assert kept == case.holds(hand.begun.number, self.now)
             if kept:
                 case.lease_until = hand.lease_until = self.now + LEASE

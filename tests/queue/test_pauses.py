@@ -80,7 +80,7 @@ def test_a_case_in_work_is_not_disturbed_by_a_pause(ledger: Ledger, take_in: Tak
     attempts.begin(ledger, case, 1, "worker-1")
     pause(ledger, PauseKind.WORKFLOW, known, "they asked for it", "a person")
 
-    assert attempts.renew(ledger, case, 1)
+    assert not attempts.renew(ledger, [(case, 1)])
     assert unfinished(ledger, timedelta()) == 1
 
 

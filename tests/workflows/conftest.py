@@ -13,6 +13,7 @@ from casehand.queue.state import State
 from casehand.queue.vault import Vault
 from casehand.settings import load_settings
 from casehand.workflows.horse import Horse
+from casehand.workflows.lane import Lane
 from casehand.workflows.workflow import Workflow
 
 
@@ -45,7 +46,8 @@ class Desk:
         self.clock = clock
         settings = load_settings()
         self.ledger = Ledger.open(settings.ledger_url, vault, clock)
-        self.horse = Horse(settings, self.ledger, {}, "worker.1", chance=lambda: 0.0)
+        self.horse = Horse(settings, self.ledger, {}, chance=lambda: 0.0)
+        self.lane = Lane(self.horse, worker="worker.1")
 
     def takes(self, workflow: Workflow, *references: str, is_slow: bool = False) -> None:
         """Hand in a case of the workflow for each reference; a second call changes the workflow only."""
@@ -69,7 +71,7 @@ class Desk:
         """Work the case as its next attempt, after so many seconds."""
         self.clock.go_on(seconds)
         case = find_case(self.ledger, reference)
-        return self.horse.work(case.id, case.attempts + 1)
+        return self.lane.work(case.id, case.attempts + 1)
 
     def story(self, reference: str) -> CaseStory:
         return tell(self.ledger, reference)

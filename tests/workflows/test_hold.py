@@ -16,13 +16,14 @@ print("alive")
 
 HOLD = """
 from threading import Event
-from casehand.workflows.hold import Hold, KillTimer
-timer = KillTimer()
-timer.set(30)
-with Hold({renew}, timer) as hold:
-    {ending}
-    print("begun", flush=True)
-    Event().wait({seconds})
+from time import monotonic
+from casehand.workflows.hold import Held, Hold
+hold, held, other = Hold({renew}), Held("case", 1), Held("other", 1)
+hold.expect(held, 30)
+hold.taken(held, monotonic())
+{then}
+print("begun", flush=True)
+Event().wait({seconds})
 print("alive")
 """
 
@@ -51,12 +52,30 @@ def test_the_timer_kills_a_process_that_lies_stopped() -> None:
     assert time.monotonic() - begun < 20
 
 
-def test_a_horse_that_may_not_renew_its_lease_is_dead_at_once() -> None:
-    ended = run(HOLD.format(renew="lambda: False", ending="pass", seconds=30))
+def test_a_horse_that_may_not_renew_a_lease_is_dead_at_once() -> None:
+    ended = run(HOLD.format(renew="lambda held: held", then="pass", seconds=30))
     assert ended.returncode == -signal.SIGKILL
     assert ended.stdout == "begun\n"
 
 
 def test_an_attempt_that_ends_may_find_its_case_gone_from_its_hands() -> None:
-    ended = run(HOLD.format(renew="lambda: False", ending="hold.ending()", seconds=4))
+    ended = run(HOLD.format(renew="lambda held: held", then="hold.ending(held)", seconds=5))
+    assert (ended.returncode, ended.stdout) == (0, "begun\nalive\n")
+
+
+def test_the_first_lease_to_run_out_kills_though_others_are_renewed() -> None:
+    ended = run(HOLD.format(renew="lambda held: ()", then="hold.expect(other, 1.5)", seconds=30))
+    assert ended.returncode == -signal.SIGKILL
+    assert ended.stdout == "begun\n"
+
+
+def test_a_horse_whose_leases_cannot_be_renewed_is_killed_before_they_end() -> None:
+    begun = time.monotonic()
+    ended = run(HOLD.format(renew="lambda held: 1 / 0", then="pass", seconds=60))
+    assert ended.returncode == -signal.SIGKILL
+    assert time.monotonic() - begun < 30
+
+
+def test_a_horse_without_a_case_needs_no_lease() -> None:
+    ended = run(HOLD.format(renew="lambda held: held", then="hold.let_go(held)", seconds=5))
     assert (ended.returncode, ended.stdout) == (0, "begun\nalive\n")

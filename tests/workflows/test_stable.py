@@ -8,26 +8,44 @@ from typing import Any
 PROGRAM = """
 import json, os, signal, sys
 from casehand.exceptions import CasehandError
+from casehand.workflows.reins import Answer, Broken, Reins
 from casehand.workflows.stable import Stable
+
+class Rider:
+    def serve(self, door, *, alone):
+        reins = Reins(door)
+        reins.send(ready=os.getpid())
+        while True:
+            try:
+                messages = list(reins.read())
+            except Broken:
+                return
+            for message in messages:
+                if "work" in message:
+                    job, _ = message["work"]
+                    {unseen}
+                    reins.send(taken=True)
+                    answer = self.perform(job)
+                    reins.answer(answer)
+                    if not answer.stays:
+                        return
+
+    def perform(self, job):
+        {ride}
 
 def saddle():
     {saddle}
-    class Rider:
-        def perform(self, job, execution):
-            {ride}
-        def idle(self, seconds):
-            pass
     return Rider()
 
 told = []
 
 def order(job):
-    pid = stable.give(job, "e")
-    while (ended := stable.wait(5)) is None:
-        pass
-    told.append([pid == ended.pid, pid, ended.status])
+    stable.give(job, 1)
+    while (ended := stable.read()) is None:
+        stable.wait(5)
+    told.append([ended.answer is not None, ended.pid, ended.status])
 
-stable = Stable(saddle)
+stable = Stable(saddle, "a worker")
 try:
     {orders}
 except CasehandError as error:
@@ -36,8 +54,10 @@ print(json.dumps(told))
 """
 
 
-def run(orders: str, ride: str = "return True", saddle: str = "pass") -> tuple[list[Any], str]:
-    program = PROGRAM.format(orders=orders, ride=ride, saddle=saddle)
+def run(
+    orders: str, ride: str = "return Answer(True)", saddle: str = "pass", unseen: str = "pass"
+) -> tuple[list[Any], str]:
+    program = PROGRAM.format(orders=orders, ride=ride, saddle=saddle, unseen=unseen)
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
@@ -52,13 +72,13 @@ def test_a_horse_that_stays_takes_one_job_after_another() -> None:
 
 
 def test_a_horse_that_leaves_is_followed_by_another() -> None:
-    told, _ = run("order('a'); order('b')", ride="return job != 'a'")
+    told, _ = run("order('a'); order('b')", ride="return Answer(job != 'a')")
     assert [status for _, _, status in told] == [0, 0]
     assert told[0][1] != told[1][1]
 
 
 def test_a_horse_that_dies_is_known_to_be_dead_and_followed_by_another() -> None:
-    ride = "os.kill(os.getpid(), signal.SIGKILL) if job == 'a' else None; return True"
+    ride = "os.kill(os.getpid(), signal.SIGKILL) if job == 'a' else None; return Answer(True)"
     told, _ = run("order('a'); order('b')", ride=ride)
     assert [status for _, _, status in told] == [9, 0]
 
@@ -86,3 +106,22 @@ def test_a_horse_that_cannot_be_got_ready_says_why_itself() -> None:
     told, said = run("order('a')", saddle="raise CasehandError('the ledger is away')")
     assert told == ["the worker stops, since its horse could not be got ready"]
     assert said == "the ledger is away\n"
+
+
+def test_a_fault_in_a_lane_or_a_case_let_go_is_no_success_and_no_death() -> None:
+    for answer in ("Answer(True, fault='ValueError')", "Answer(True, stopped=True)"):
+        told, _ = run("order('a'); order('b')", ride=f"return {answer}")
+        assert [has_answered for has_answered, _, _ in told] == [True, True]
+        assert all(status != 0 for _, _, status in told)
+        assert told[0][1] == told[1][1]
+
+
+def test_an_order_that_a_horse_did_not_take_before_it_died_is_given_to_the_next() -> None:
+    unseen = "os.path.exists('died') or (open('died', 'x').close(), os._exit(3))"
+    told, _ = run("import tempfile; os.chdir(tempfile.mkdtemp()); order('a')", unseen=unseen)
+    assert [status for _, _, status in told] == [0]
+
+
+def test_a_worker_whose_horses_take_no_order_gives_up() -> None:
+    told, _ = run("order('a')", unseen="os._exit(3)")
+    assert told == ["the worker stops, since its horses take no orders"]

@@ -1,0 +1,144 @@
+"""A team: one horse that several workers share, each with a lane of its own, and whoever keeps them all."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+from types import FrameType
+from typing import NoReturn
+
+import structlog
+
+from casehand.workflows.horse import LEAVING
+from casehand.workflows.parentage import end_with
+from casehand.workflows.stable import Ride, SharedStable, Stable, bury, fork_horse
+
+LOOK_SECONDS = 0.5
+QUICK_DEATH_SECONDS = 10.0
+CANNOT_WORK = 1
+"""The exit code of a worker that has said why it cannot work."""
+
+log = structlog.get_logger()
+
+
+class Team:
+    """Forks the horse and its workers, replaces whichever dies, and ends when the last worker has.
+
+    `saddle` is called in a forked horse, `work` in a forked worker, with what makes its `Stable`. This process
+    itself does nothing but wait: it has no threads, no connections and no browser that a fork could share.
+    """
+
+    def __init__(
+        self,
+        lanes: int,
+        saddle: Callable[[], Ride],
+        work: Callable[[Callable[[str], Stable]], object],
+    ) -> None:
+        self._lanes = lanes
+        self._saddle = saddle
+        self._work = work
+        self._workers: set[int] = set()
+        self._horses: dict[int, float] = {}  #: when each was forked
+        self._is_stopping = False
+        self._needs_horse = True
+
+    def work(self) -> None:
+        """Keep the team until it has been told to stop, and has. Raises SystemExit when a worker cannot work."""
+        with TemporaryDirectory(prefix="casehand-") as name, socket.socket(socket.AF_UNIX) as door:
+            # A folder of mode 0700 with a short name: a socket's path may not be long.
+            self._address = Path(name) / "horse"
+            door.bind(str(self._address))
+            door.listen(self._lanes)
+            self._door = door
+            signal.signal(LEAVING, self._hear_leaving)
+            for told in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(told, self._pass_on)
+            self._keep()
+
+    def _keep(self) -> None:
+        for _ in range(self._lanes):
+            self._start_worker()
+        while self._workers:
+            if self._needs_horse and not self._is_stopping:
+                self._needs_horse = False
+                self._horses[fork_horse(self._saddle, self._door, None, alone=False)] = monotonic()
+            select.select([], [], [], LOOK_SECONDS)
+            self._reap()
+        for horse in list(self._horses):
+            bury(horse)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._horses:
+                self._replace_horse(pid)
+            elif pid in self._workers:
+                self._replace_worker(pid, status)
+
+    def _replace_horse(self, pid: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        lived = monotonic() - self._horses.pop(pid)
+        if not self._horses:
+            self._needs_horse = True
+        if lived < QUICK_DEATH_SECONDS:
+            log.warning("horse_died_young", seconds=round(lived, 1))
+
+    def _replace_worker(self, pid: int, status: int) -> None:
+        self._workers.discard(pid)
+        if self._is_stopping:
+            return
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == CANNOT_WORK:
+            self._is_stopping = True
+            self._tell_workers(signal.SIGTERM)
+            raise SystemExit(CANNOT_WORK)
+        self._start_worker()
+
+    def _start_worker(self) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _live(parent, self._door, partial(self._work, partial(SharedStable, self._address)))
+        self._workers.add(pid)
+
+    def _hear_leaving(self, number: int, frame: FrameType | None) -> None:
+        self._needs_horse = True
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self._is_stopping = True
+        self._tell_workers(signal.SIGTERM)
+
+    def _tell_workers(self, how: signal.Signals) -> None:
+        for worker in self._workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, how)
+
+
+def _live(parent: int, door: socket.socket, work: Callable[[], object]) -> NoReturn:
+    """The life of a worker, in the child."""
+    status = 2
+    try:
+        door.close()
+        for told in (signal.SIGTERM, signal.SIGINT, LEAVING):
+            signal.signal(told, signal.SIG_DFL)
+        end_with(parent, signal.SIGTERM)
+        work()
+        status = 0
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else 0
+    except BaseException:  # noqa: BLE001 — nothing may lead back into the parent's code
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
