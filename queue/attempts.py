@@ -25,6 +25,14 @@ Cases = schema.cases.c
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What is to be known of a case before it is begun."""
+
+    workflow: str
+    crashes: int  #: how often it was in hand when its horse died
+
+
+@dataclass(frozen=True)
 class Begun:
     """An attempt in hand, with all it needs to know of its case."""
 
@@ -36,7 +44,6 @@ class Begun:
     data: str  #: JSON
     key: Key
     after_failure: bool
-    crashes: int  #: how often it was in hand when its horse died
     answers: Mapping[str, str]  #: JSON, by the question's fingerprint
     unresolved: tuple[Intent, ...]
     made: frozenset[str] = frozenset()  #: the names of commits that stand, since the data was last amended
@@ -92,10 +99,11 @@ def begin(
         return _begun(ledger, connection, case, number, worker, after_failure)
 
 
-def workflow_of(ledger: Ledger, case: str) -> str | None:
-    """The name of the case's workflow; None for an unknown case."""
+def look_at(ledger: Ledger, case: str) -> Outlook | None:
+    """What is to be known of a case before it is begun; None for an unknown case."""
     with ledger.reading() as connection:
-        return connection.execute(select(Cases.workflow).where(Cases.id == case)).scalar()
+        row = connection.execute(select(Cases.workflow, Cases.crashes).where(Cases.id == case)).first()
+    return None if row is None else Outlook(row.workflow, row.crashes)
 
 
 def postpone(ledger: Ledger, case: str, number: int, until: datetime) -> None:
@@ -151,7 +159,6 @@ def _begun(
         data=key.open_text(row.sealed_data),
         key=key,
         after_failure=after_failure,
-        crashes=row.crashes,
         answers={answer.question: key.open_text(answer.sealed_answer) for answer in answered},
         unresolved=tuple(intent for intent in intents if intent.state is CommitState.INTENDED),
         made=frozenset(

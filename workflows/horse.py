@@ -108,10 +108,10 @@ class Horse:
 
     def leave_room(self, lane: Lane) -> None:
         """A lane works no more."""
-        self._at_work.discard(lane)
         if self._alone is lane:
             self._alone = None
-        self._worked += 1
+        self._worked += lane in self._at_work
+        self._at_work.discard(lane)
         if self._worked >= self.settings.browser_cases:
             self.distrust()
 

@@ -126,10 +126,22 @@ class Lane:
         None when the case was not to be had, or was lost meanwhile.
         """
         reach(Point.TAKEN, case, number)
-        if (until := self._must_wait(case)) is not None:
+        outlook = attempts.look_at(self._ledger, case)
+        if outlook is None:
+            log.info("not_begun", case=case, attempt=number)
+            return None
+        if (until := self._must_wait(outlook.workflow)) is not None:
             attempts.postpone(self._ledger, case, number, until)
             log.info("postponed", case=case, until=until.isoformat())
             return None
+        try:
+            # One more death of its horse would be the last.
+            self._horse.make_room(self, alone=outlook.crashes + 1 >= MOST_CRASHES)
+            return self._take(case, number)
+        finally:
+            self._horse.leave_room(self)
+
+    def _take(self, case: str, number: int) -> State | None:
         held = Held(case, number)
         # A horse that is stopped before it has a lease must end too; a busy ledger is waited for.
         self._horse.hold.expect(held, BUSY_SECONDS + LEASE.total_seconds())
@@ -241,9 +253,9 @@ class Lane:
         while self._is_resting:
             self.pause(BRIEFLY)
 
-    def _must_wait(self, case: str) -> datetime | None:
+    def _must_wait(self, name: str) -> datetime | None:
         """When a case may begin whose bots are closed, or have no session free; None when it may now."""
-        workflow = self._horse.workflows.get(attempts.workflow_of(self._ledger, case) or "")
+        workflow = self._horse.workflows.get(name)
         if workflow is None:
             return None
         now = self._ledger.clock()
@@ -288,14 +300,11 @@ class Lane:
         reach(Point.BEGUN, begun.case, begun.number)
         log.info("attempt_begun")
         record = Record(self._ledger.clock)
-        self._horse.make_room(self, alone=begun.crashes + 1 >= MOST_CRASHES)
         try:
             outcome = self._run(begun, record)
         except LostCase:
             log.warning("case_lost")
             return None
-        finally:
-            self._horse.leave_room(self)
         self._horse.hold.ending(held)
         state = self._end(begun, outcome, record)
         reach(Point.ENDED, begun.case, begun.number)
