@@ -33,7 +33,7 @@ class Machine:
         """How many: two, so that one may be renewed while the other works, and one more for every eight cores."""
         if self.cores < 2 or self.memory_mb < 8 * HORSE_MB:
             return 1
-        return max(2, -(-self.cores // 8))
+        return min(max(2, -(-self.cores // 8)), int(self.memory_mb / 2 // (HORSE_MB + LANE_MB)))
 
     def lanes(self, horses: int) -> int:
         """How many each of so many horses has: as the cores can feed, in no more than half of the memory."""
