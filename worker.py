@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -36,7 +35,7 @@ from casehand.workflows.horse import Horse
 from casehand.workflows.installed import installed_workflows
 from casehand.workflows.parentage import end_with
 from casehand.workflows.skip import check_skipping_works
-from casehand.workflows.stable import Ended, Stable
+from casehand.workflows.stable import Ended, SharedStable, Stable
 from casehand.workflows.team import Team
 
 CREW = "CASEHAND_CREW"
@@ -71,10 +70,10 @@ class CasehandWorker(SteadyWorker):
         settings: Settings,
         ledger: Ledger,
         redis: Redis,
-        stable: Callable[[str], Stable],
+        stable: Stable,
         revive: Callable[[], object] = str,
     ) -> None:
-        name = f"{socket.gethostname()}.{os.getpid()}"
+        name = stable.worker
         queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
         super().__init__(
             [queue],
@@ -89,16 +88,12 @@ class CasehandWorker(SteadyWorker):
         self._ledger = ledger
         self._reconciler = Reconciler(ledger, redis, name, settings.backoff)
         self._revive = revive
-        self._stable = stable(name)
+        self._stable = stable
         self._looked_at = -float(TURN_SECONDS)
         self._let_go_by = 0.0
         self._in_hand: tuple[Job, Queue] | None = None
         self._ended: Ended | None = None
         self._stops_at_once = False
-
-    def start_horse(self) -> None:
-        """Have the horse ready before the first job. Raises CasehandError when it cannot be."""
-        self._stable.start()
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Give the job to the horse."""
@@ -222,14 +217,17 @@ class CasehandWorker(SteadyWorker):
 
 @dataclass(frozen=True)
 class Saddle:
-    """In a forked horse: opens what may not be shared with the parent, and returns what works the cases."""
+    """What makes a forked child a horse."""
 
     settings: Settings
     ledger: Ledger  #: the parent's
 
+    def before_fork(self) -> None:
+        """In the parent: SQLite must have no file open across a fork, since its locks do not come along."""
+        self.ledger.close()
+
     def __call__(self) -> Horse:
-        """Be a horse from now on."""
-        self.ledger.engine.dispose(close=False)
+        """In the child: be a horse from now on."""
         _use_own_temporary_folder(self.settings.home)
         ledger = Ledger.open(self.settings.ledger_url, self.settings.vault())
         return Horse(self.settings, ledger, installed_workflows(self.settings.workflows))
@@ -295,25 +293,32 @@ def main() -> None:
         settings = load_settings()
         check_skipping_works()
         ledger = Ledger.open(settings.ledger_url, settings.vault(), busy_seconds=PATIENCE_SECONDS)
-        embedded = None if settings.redis_url else EmbeddedValkey(settings.home)
-        url = settings.redis_url or (embedded.join() if embedded else "")
-        _wait_for_redis(url)
-        revive = embedded.ensure if embedded else str
         saddle = Saddle(settings, ledger)
-
-        def worker(stable: Callable[[str], Stable]) -> CasehandWorker:
-            return CasehandWorker(settings, ledger, Redis.from_url(url), stable, revive)
-
         lanes = int(os.environ.get(LANES, "1"))
         if lanes > 1:
-            Team(lanes, saddle, lambda stable: worker(stable).work(logging_level="WARNING")).work()
-            return
-        alone = worker(partial(Stable, saddle))
-        alone.start_horse()
+            Team(
+                lanes, saddle, lambda address: _work(settings, ledger, SharedStable(address, _name()))
+            ).work()
+        else:
+            alone = Stable(saddle, _name())
+            # Before anything else: it gets ready while we find our way to Redis.
+            alone.start()
+            _work(settings, ledger, alone)
     except CasehandError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(1) from None
-    alone.work(logging_level="WARNING")
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}.{os.getpid()}"
+
+
+def _work(settings: Settings, ledger: Ledger, stable: Stable) -> None:
+    embedded = None if settings.redis_url else EmbeddedValkey(settings.home)
+    url = settings.redis_url or (embedded.join() if embedded else "")
+    _wait_for_redis(url)
+    revive = embedded.ensure if embedded else str
+    CasehandWorker(settings, ledger, Redis.from_url(url), stable, revive).work(logging_level="WARNING")
 
 
 if __name__ == "__main__":

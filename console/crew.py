@@ -2,16 +2,19 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import IO
+from typing import IO, NoReturn
 
+from casehand import worker
 from casehand.exceptions import CasehandError
+from casehand.queue.ledger import Ledger
 from casehand.worker import CREW, LANES
 
 QUICK_DEATH_SECONDS = 10.0
@@ -23,11 +26,12 @@ class Crew:
     """Runs a process for each horse, with a worker for each of its lanes; one that dies is replaced, and all end
     when the crew does."""
 
-    def __init__(self, horses: int, lanes: int, logs: Path | None) -> None:
+    def __init__(self, horses: int, lanes: int, logs: Path | None, ledger: Ledger) -> None:
         self._count = horses
         self._lanes = lanes
         self._logs = logs
-        self._workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._ledger = ledger
+        self._workers: dict[int, _Worker] = {}
         self._begun: dict[int, float] = {}
         self._quick_deaths = 0
         self._stopping = Event()
@@ -44,10 +48,10 @@ class Crew:
         if not self.is_stopping:
             # A second request would cut the cases in hand short.
             self._tell_all(signal.SIGTERM)
-        for worker in self._workers.values():
-            worker.wait()
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
+        for one in self._workers.values():
+            one.wait()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     @property
     def is_stopping(self) -> bool:
@@ -65,19 +69,16 @@ class Crew:
 
     def _start(self, place: int) -> None:
         log = self._open_log(place)
-        try:
-            self._workers[place] = subprocess.Popen(
-                [sys.executable, "-m", "casehand.worker"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # A Ctrl+C is the crew's to pass on, once; it must not reach the workers twice.
-                start_new_session=True,
-                env={**os.environ, CREW: str(os.getpid()), LANES: str(self._lanes)},
-            )
-        finally:
-            if log is not None:
-                log.close()
+        # SQLite must have no file open across a fork.
+        self._ledger.close()
+        crew = os.getpid()
+        # Forked, since all that a worker needs is imported here already: that is half of its way to the first case.
+        pid = os.fork()
+        if pid == 0:
+            _live(crew, self._lanes, log)
+        if log is not None:
+            log.close()
+        self._workers[place] = _Worker(pid)
         self._begun[place] = monotonic()
 
     def _open_log(self, place: int) -> IO[bytes] | None:
@@ -87,12 +88,12 @@ class Crew:
         return (self._logs / f"worker-{place + 1}.log").open("ab")
 
     def _replace_the_dead(self) -> None:
-        for place, worker in list(self._workers.items()):
-            if worker.poll() is None:
+        for place, one in list(self._workers.items()):
+            if one.poll() is None:
                 continue
             if monotonic() - self._begun[place] < QUICK_DEATH_SECONDS:
                 self._quick_deaths += 1
-            if self._quick_deaths >= MOST_QUICK_DEATHS or worker.returncode == 1:
+            if self._quick_deaths >= MOST_QUICK_DEATHS or one.returncode == 1:
                 where = "above" if self._logs is None else f"in {self._logs / f'worker-{place + 1}.log'}"
                 raise CasehandError(f"the workers cannot work: the reason stands {where}")
             self._stopping.wait(RESTART_SECONDS)
@@ -103,6 +104,56 @@ class Crew:
         self._tell_all(signal.SIGTERM)
 
     def _tell_all(self, number: signal.Signals) -> None:
-        for worker in self._workers.values():
-            if worker.poll() is None:
-                worker.send_signal(number)
+        for one in self._workers.values():
+            if one.poll() is None:
+                one.send_signal(number)
+
+
+@dataclass
+class _Worker:
+    """A forked child."""
+
+    pid: int
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return self._look(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        """Its exit code, when it has ended."""
+        return self._look(0)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def _look(self, how: int) -> int | None:
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, how)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+
+def _live(crew: int, lanes: int, log: IO[bytes] | None) -> NoReturn:
+    """The life of a worker, in the child."""
+    status = 2
+    try:
+        # A Ctrl+C is the crew's to pass on, once; it must not reach the workers twice.
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if log is not None:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        os.environ[CREW], os.environ[LANES] = str(crew), str(lanes)
+        worker.main()
+        status = 0
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else 0
+    except BaseException:  # noqa: BLE001 — nothing may lead back into the crew's code
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)

@@ -120,17 +120,17 @@ def _run(office: Office, size: _Size, burst: bool) -> None:
         office.workflow(workflow)
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
-        _run_crew(office, size, burst)
-        return
-    with EmbeddedValkey(office.settings.home):
-        _run_crew(office, size, burst)
+    _run_crew(office, size, burst)
 
 
 def _run_crew(office: Office, size: _Size, burst: bool) -> None:
     patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
     watching = Watch(office.ledger, patience) if burst else nullcontext()
-    with Crew(size.horses, size.lanes, _logs(office) if watched else None) as crew, watching as watch:
+    embedded = nullcontext() if office.settings.redis_url else EmbeddedValkey(office.settings.home)
+    logs = _logs(office) if watched else None
+    # The crew first: its horses get ready while the queue is started.
+    with Crew(size.horses, size.lanes, logs, office.ledger) as crew, embedded, watching as watch:
         crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")

@@ -9,16 +9,20 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from greenlet import greenlet
+from sqlalchemy.exc import DBAPIError
 
 from casehand.bots.bot import Bot
 from casehand.bots.browser import WarmBrowser
 from casehand.bots.chromium import find_browser, launch_arguments
-from casehand.exceptions import CasehandError
+from casehand.exceptions import CasehandError, SystemException
 from casehand.queue import attempts, slots
+from casehand.queue.backlog import unfinished
 from casehand.queue.ledger import Ledger
 from casehand.settings import Settings
 from casehand.workflows.hold import Held, Hold
@@ -77,8 +81,9 @@ class Horse:
         own = Reins(door) if alone else None
         if own is not None:
             own.send(ready=os.getpid())
-        # Nothing is started before somebody wants something.
-        select.select([door], [], [])
+        if not (is_wanted := self._is_wanted()):
+            # Nothing is started before there is something to do.
+            select.select([door], [], [])
         from playwright.sync_api import sync_playwright
 
         self._playwright = sync_playwright().start()
@@ -89,6 +94,8 @@ class Horse:
         else:
             self._door = door
             loop.add_reader(door, self._let_in, door)
+        if is_wanted:
+            self.turns.start(self._warm_up)
         try:
             self.turns.wait(self._over)
         except LoopEnded:
@@ -156,6 +163,17 @@ class Horse:
             finally:
                 self._is_opening = False
         return self._browser
+
+    def _is_wanted(self) -> bool:
+        """Whether cases wait: then the browser is opened while the worker finds its way to the queue."""
+        try:
+            return unfinished(self.ledger, timedelta(), most=1) > 0
+        except DBAPIError:
+            return False
+
+    def _warm_up(self) -> None:
+        with suppress(CasehandError, SystemException):  # It is said when a case needs it.
+            self.warm_browser()
 
     def _opened(self) -> WarmBrowser:
         binary = find_browser(self.settings.browser)

@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -20,6 +19,16 @@ GOODBYE_SECONDS = 5.0
 SADDLING_SECONDS = 120.0
 MOST_TRIES = 3
 """Horses that may go before they take an order, one after another, until the worker gives up."""
+
+
+class Saddle(Protocol):
+    """What makes a forked child a horse."""
+
+    def before_fork(self) -> None:
+        """In the parent: let go of what may not be open across a fork."""
+
+    def __call__(self) -> "Ride":
+        """In the child, once: what takes the orders there."""
 
 
 class Ride(Protocol):
@@ -40,15 +49,11 @@ class Ended:
 
 
 class Stable:
-    """Keeps one forked horse for this worker alone.
+    """Keeps one forked horse for this worker alone; `worker` is the name that the ledger knows the worker by."""
 
-    `saddle` is called in the child, once, and returns what takes the orders there. `worker` is the name that the
-    ledger knows the worker by.
-    """
-
-    def __init__(self, saddle: Callable[[], Ride], worker: str) -> None:
+    def __init__(self, saddle: Saddle | None, worker: str) -> None:
+        self.worker = worker
         self._saddle = saddle
-        self._worker = worker
         self._pid = 0
         self._reins: Reins | None = None
         self._order: tuple[str, int] = ("", 0)
@@ -60,7 +65,7 @@ class Stable:
         if self._reins is None:
             self._reins, self._pid = self._fetch()
             with contextlib.suppress(Broken):  # Then the first order is not taken either.
-                self._reins.send(worker=self._worker)
+                self._reins.send(worker=self.worker)
 
     def give(self, case: str, attempt: int) -> int:
         """Give the horse an order, starting a horse if there is none; returns its process id."""
@@ -138,6 +143,7 @@ class Stable:
         return Ended(pid, 0 if answer.fault is None and not answer.stopped else 1 << 8, None, answer)
 
     def _fetch(self) -> tuple[Reins, int]:
+        assert self._saddle is not None  # noqa: S101 — only who shares a horse has none
         ours, theirs = socket.socketpair()
         with theirs:
             pid = fork_horse(self._saddle, theirs, ours, alone=True)
@@ -159,7 +165,7 @@ class SharedStable(Stable):
     """Has one lane of a horse that other workers use as well; whoever keeps that horse listens at `address`."""
 
     def __init__(self, address: Path, worker: str) -> None:
-        super().__init__(_has_none, worker)
+        super().__init__(None, worker)
         self._address = address
 
     def send_away(self) -> None:
@@ -185,11 +191,10 @@ class SharedStable(Stable):
         return Ended(pid, 0)
 
 
-def fork_horse(
-    saddle: Callable[[], Ride], theirs: socket.socket, ours: socket.socket | None, *, alone: bool
-) -> int:
+def fork_horse(saddle: Saddle, theirs: socket.socket, ours: socket.socket | None, *, alone: bool) -> int:
     """Fork a horse that takes its orders through `theirs`; returns its process id."""
     parent = os.getpid()
+    saddle.before_fork()
     pid = os.fork()
     if pid == 0:
         if ours is not None:
@@ -230,7 +235,7 @@ def _greeted(ours: socket.socket) -> tuple[Reins, int]:
     raise CasehandError("the worker stops, since its horse could not be got ready")
 
 
-def _live(parent: int, saddle: Callable[[], Ride], door: socket.socket, *, alone: bool) -> NoReturn:
+def _live(parent: int, saddle: Saddle, door: socket.socket, *, alone: bool) -> NoReturn:
     """The life of a horse, in the child."""
     status = 1
     try:
@@ -246,7 +251,3 @@ def _live(parent: int, saddle: Callable[[], Ride], door: socket.socket, *, alone
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)
-
-
-def _has_none() -> Ride:
-    raise AssertionError("a worker that shares a horse forks none")

@@ -18,7 +18,7 @@ import structlog
 
 from casehand.workflows.horse import LEAVING
 from casehand.workflows.parentage import end_with
-from casehand.workflows.stable import Ride, SharedStable, Stable, bury, fork_horse
+from casehand.workflows.stable import Saddle, bury, fork_horse
 
 LOOK_SECONDS = 0.5
 QUICK_DEATH_SECONDS = 10.0
@@ -31,15 +31,15 @@ log = structlog.get_logger()
 class Team:
     """Forks the horse and its workers, replaces whichever dies, and ends when the last worker has.
 
-    `saddle` is called in a forked horse, `work` in a forked worker, with what makes its `Stable`. This process
-    itself does nothing but wait: it has no threads, no connections and no browser that a fork could share.
+    `work` is called in a forked worker, with the address where the horse is to be found. This process itself does
+    nothing but wait: it has no threads, no connections and no browser that a fork could share.
     """
 
     def __init__(
         self,
         lanes: int,
-        saddle: Callable[[], Ride],
-        work: Callable[[Callable[[str], Stable]], object],
+        saddle: Saddle,
+        work: Callable[[Path], object],
     ) -> None:
         self._lanes = lanes
         self._saddle = saddle
@@ -63,12 +63,12 @@ class Team:
             self._keep()
 
     def _keep(self) -> None:
+        self._start_horse()
         for _ in range(self._lanes):
             self._start_worker()
         while self._workers:
             if self._needs_horse and not self._is_stopping:
-                self._needs_horse = False
-                self._horses[fork_horse(self._saddle, self._door, None, alone=False)] = monotonic()
+                self._start_horse()
             select.select([], [], [], LOOK_SECONDS)
             self._reap()
         for horse in list(self._horses):
@@ -106,11 +106,15 @@ class Team:
             raise SystemExit(CANNOT_WORK)
         self._start_worker()
 
+    def _start_horse(self) -> None:
+        self._needs_horse = False
+        self._horses[fork_horse(self._saddle, self._door, None, alone=False)] = monotonic()
+
     def _start_worker(self) -> None:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _live(parent, self._door, partial(self._work, partial(SharedStable, self._address)))
+            _live(parent, self._door, partial(self._work, self._address))
         self._workers.add(pid)
 
     def _hear_leaving(self, number: int, frame: FrameType | None) -> None:

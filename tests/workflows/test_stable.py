@@ -33,9 +33,12 @@ class Rider:
     def perform(self, job):
         {ride}
 
-def saddle():
-    {saddle}
-    return Rider()
+class Saddle:
+    def before_fork(self):
+        pass
+    def __call__(self):
+        {saddle}
+        return Rider()
 
 told = []
 
@@ -45,7 +48,7 @@ def order(job):
         stable.wait(5)
     told.append([ended.answer is not None, ended.pid, ended.status])
 
-stable = Stable(saddle, "a worker")
+stable = Stable(Saddle(), "a worker")
 try:
     {orders}
 except CasehandError as error:
