@@ -61,6 +61,31 @@ def test_the_doctor_names_the_command_that_mends_a_lack(casehand: Any) -> None:
     assert "CASEHAND_REDIS_URL" in ran.stdout
 
 
+def test_a_long_list_is_read_in_parts(casehand: Any) -> None:
+    casehand.hand_in(*(f"T{number:03},10.00,pay" for number in range(1, 6)))
+    whole = json.loads(casehand("cases", "--json").stdout)
+    assert [case["reference"] for case in whole] == [f"T00{number}" for number in range(1, 6)]
+
+    first = casehand("cases", "--limit", "2").stdout
+    assert f"--after {whole[1]['id']}" in first
+    assert "T003" not in first
+    assert (
+        json.loads(casehand("cases", "--json", "--limit", "2", "--after", whole[1]["id"]).stdout)
+        == whole[2:4]
+    )
+    last = casehand("cases", "--limit", "2", "--after", "T003").stdout
+    assert ("T003" in last, "T004" in last, "T005" in last, "--after" in last) == (False, True, True, False)
+    assert casehand("cases", "--json", "--after", "T005").stdout == "[]\n"
+    assert casehand("escalations", "--json").stdout == "[]\n"
+
+
+def test_a_case_that_is_not_there_is_no_place_to_go_on_from(casehand: Any) -> None:
+    for command in ("cases", "escalations"):
+        ran = casehand(command, "--json", "--after", "T999")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "there is no case T999" in ran.stderr
+
+
 def test_a_listing_that_is_piped_is_whole_and_plain(casehand: Any) -> None:
     casehand.hand_in(*(f"T{number:03},10.00,pay" for number in range(1, 4)))
     listed = casehand("cases").stdout
