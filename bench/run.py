@@ -37,7 +37,9 @@ class Measured:
     cpu: float  #: milliseconds a case
     memory: float  #: megabytes for each case in work
     first: float  #: seconds until the first case began
+    all_begun: float  #: seconds until the last of those at once had begun its first case
     requests: float  #: pages asked for, a case
+    legacy: float  #: how much of a core the practice system needed meanwhile
 
 
 def measure(subject: Subject, cases: int, think: float) -> Measured:
@@ -47,10 +49,11 @@ def measure(subject: Subject, cases: int, think: float) -> Measured:
         with Meter({legacy.process.pid}) as meter:
             try:
                 begun, seen = work(subject, stage, legacy, cases)
+                sessions = legacy.begun()
             finally:
                 _save_log(subject, stage)
                 end_all(os.getpid(), {legacy.process.pid})
-        return _result(subject, meter, begun, seen, cases)
+        return _result(subject, meter, begun, seen, sessions)
 
 
 def median(runs: list[Measured]) -> Measured:
@@ -69,9 +72,20 @@ class Legacy:
 
     def requests(self) -> list[tuple[float, str, str]]:
         """When, how and for what each request came."""
+        return [(at, method, path) for at, _, method, path in self._noted()]
+
+    def begun(self) -> list[float]:
+        """When each session began its first case, the earliest first."""
+        first: dict[str, float] = {}
+        for at, session, _, path in self._noted():
+            if path == BEGINS:
+                first.setdefault(session, at)
+        return sorted(first.values())
+
+    def _noted(self) -> list[tuple[float, str, str, str]]:
         lines = (self.home / "requests").read_text().split("\n")[:-1]
-        words = (line.split(" ", 2) for line in lines)
-        return [(float(at), method, path) for at, method, path in words]
+        words = (line.split(" ", 3) for line in lines)
+        return [(float(at), session, method, path) for at, session, method, path in words]
 
 
 @contextmanager
@@ -157,7 +171,7 @@ def _save_log(subject: Subject, stage: Stage) -> None:
 
 
 def _result(
-    subject: Subject, meter: Meter, begun: float, seen: list[tuple[float, str, str]], cases: int
+    subject: Subject, meter: Meter, begun: float, seen: list[tuple[float, str, str]], sessions: list[float]
 ) -> Measured:
     """Between the changes of the first case of each worker and of the last: nobody is starting, and none is idle."""
     changes = sorted(changes_in(seen))
@@ -168,6 +182,8 @@ def _result(
         rate=worked / (until - since),
         cpu=meter.cpu(since, until) / worked * 1000,
         memory=meter.memory(begun, until) / subject.at_once,
-        first=next(at for at, _, path in seen if path == BEGINS) - begun,
+        first=sessions[0] - begun,
+        all_begun=sessions[subject.at_once - 1] - begun if len(sessions) >= subject.at_once else float("nan"),
         requests=pages / worked,
+        legacy=meter.cpu_of_others(since, until) / (until - since),
     )
