@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from bench import cares, ledger, machine, memory
-from bench.run import Measured, WrongWork, measure, median
+from bench.run import CannotRun, Measured, WrongWork, measure, median
 from bench.subjects import Subject, all_subjects
 from bench.tree import keep_orphans
 
@@ -23,6 +23,7 @@ SIXTEEN = ("by-hand-16", "casehand-1x16", "casehand-16")
 """Sixteen cases at once; with a worker for each it is the start that matters, and the machine can do no more."""
 
 PARTS = ["speed", "cares", "ledger"]
+LONGEST_REASON = 160
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,14 @@ class Board:
                 self.why_not[subject.key] = why
                 continue
             cases = max(self.plan.cases * (2 if subject.at_once > 1 else 1), subject.at_once * 2)
-            measured = measure(subject, cases + -cases % subject.at_once, self.plan.think)
+            try:
+                measured = measure(subject, cases + -cases % subject.at_once, self.plan.think)
+            except CannotRun as error:
+                if not subject.peer:
+                    raise
+                say(f"  {subject.key} cannot run: {error}")
+                self.why_not[subject.key] = f"cannot run here: {_last_line(error)}"
+                continue
             self.runs.setdefault(subject.key, []).append(measured)
             say(f"  {subject.key}: {measured.rate:.2f} cases/s, {measured.cpu:.0f} ms CPU a case")
 
@@ -133,6 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="*", default=[], help="rows besides the floor, by their keys")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser
+
+
+def _last_line(error: Exception) -> str:
+    """What a program says last is what was wrong; a table's cell ends at a bar."""
+    return str(error).strip().splitlines()[-1].replace("|", "/")[:LONGEST_REASON]
 
 
 def _preface() -> Iterator[str]:

@@ -29,6 +29,10 @@ class WrongWork(Exception):
     """The practice system's journal does not show what it should."""
 
 
+class CannotRun(WrongWork):
+    """It ended, or did not even begin, without any case worked."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a run came to."""
@@ -117,7 +121,10 @@ def work(
     subject: Subject, stage: Stage, legacy: Legacy, cases: int
 ) -> tuple[float, list[tuple[float, str, str]]]:
     """Have the batch worked: when that began, and every request; raises WrongWork if it is not done right."""
-    commands = subject.prepare(stage)
+    try:
+        commands = subject.prepare(stage)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotRun(f"{subject.name}: {error}") from None
     begun = monotonic()
     with stage.log.open("wb") as log:
         started = [
@@ -141,8 +148,9 @@ def _await_changes(legacy: Legacy, cases: int, started: list[subprocess.Popen[by
     deadline = monotonic() + PATIENCE_SECONDS * (cases + 1)
     while len(changes_in(legacy.requests())) < cases:
         ended = all(one.poll() is not None for one in started)
-        if ended and len(changes_in(legacy.requests())) < cases:
-            raise WrongWork(f"it ended early:\n{stage.log.read_text(errors='replace')[-2000:]}")
+        if ended and (made := len(changes_in(legacy.requests()))) < cases:
+            why = WrongWork if made else CannotRun
+            raise why(f"it ended early:\n{stage.log.read_text(errors='replace')[-2000:]}")
         if monotonic() > deadline:
             raise WrongWork(f"it took too long:\n{stage.log.read_text(errors='replace')[-2000:]}")
         Event().wait(0.1)

@@ -83,6 +83,7 @@ class Subject:
     endless: bool = False  #: whether it must be told to stop
     states: Callable[[Stage], States | None] = lambda stage: None
     lacks: Callable[[], str | None] = lambda: None  #: why it cannot run here, if it cannot
+    peer: bool = False  #: whether it is one of those that we are held against
     only_at: int | None = None  #: the one think time at which it is run, where it is not run at all
 
 
@@ -105,13 +106,14 @@ def all_subjects() -> list[Subject]:
         ),
         _casehand(1, lanes=16),
         _casehand(16),
-        Subject("rq-first", "RQ, browser and sign-in in each job", _rq, lacks=missing_peers),
+        Subject("rq-first", "RQ, browser and sign-in in each job", _rq, lacks=missing_peers, peer=True),
         Subject(
             "celery-first",
             "Celery prefork, the same job",
             partial(_celery, "cold"),
             endless=True,
             lacks=missing_peers,
+            peer=True,
         ),
         Subject(
             "celery-warm",
@@ -119,9 +121,12 @@ def all_subjects() -> list[Subject]:
             partial(_celery, "warm"),
             endless=True,
             lacks=missing_peers,
+            peer=True,
         ),
-        Subject("robocorp", "Robocorp tasks, work items and browser", _robocorp, lacks=missing_peers),
-        Subject("robot", "Robot Framework Browser", _robot, lacks=missing_peers),
+        Subject(
+            "robocorp", "Robocorp tasks, work items and browser", _robocorp, lacks=missing_peers, peer=True
+        ),
+        Subject("robot", "Robot Framework Browser", _robot, lacks=missing_peers, peer=True),
     ]
 
 
