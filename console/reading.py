@@ -25,7 +25,7 @@ from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
 from casehand.queue.paging import in_pages
 from casehand.queue.pauses import all_pauses
-from casehand.queue.state import State
+from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -50,12 +50,16 @@ def status(
     if json:
         show_json(now)
         return
-    rows = [
-        (row["batch"], row["workflow"], *(row[state] for state in State))
-        for row in counts_by_batch(office.ledger, batch, workflow)
-    ]
+    lines = counts_by_batch(office.ledger, batch, workflow)
+    listed = (
+        lines if len(lines) <= LIST_LIMIT else [row for row in lines if any(row[state] for state in OPEN)]
+    )
+    rows = [(row["batch"], row["workflow"], *(row[state] for state in State)) for row in listed]
     rows.append(("all", "", *(now[state] for state in State)))
     show_table("Cases", ("Batch", "Workflow", *(str(state) for state in State)), rows)
+    if len(listed) < len(lines):
+        left_out = len(lines) - len(listed)
+        say(f"{left_out} batches that are over are left out: --batch or --workflow shows them.")
     paused = [(one.kind, one.name, one.reason, one.paused_at) for one in all_pauses(office.ledger)]
     if paused:
         show_table("Paused", ("What", "Name", "Reason", "Since"), paused)

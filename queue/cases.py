@@ -22,7 +22,7 @@ Escalations = schema.escalations.c
 Batches = schema.batches.c
 
 Counted = tuple[str | None, str, str, int]
-"""A batch, a workflow, a state and how many of its cases are in it."""
+"""A batch, a state, a workflow and how many of its cases are in that state."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class CaseStory:
 def counts(ledger: Ledger, batch: str | None = None, workflow: str | None = None) -> dict[str, int]:
     """How many cases are in each state; every state is there."""
     table = {str(state): 0 for state in State}
-    for _, _, state, number in _counted(ledger, batch, workflow):
+    for _, state, _, number in _counted(ledger, batch, workflow):
         table[state] += number
     return table
 
@@ -97,7 +97,7 @@ def counts_by_batch(
 ) -> list[dict[str, object]]:
     """How many cases are in each state, for each batch and workflow."""
     table: dict[tuple[str, str], dict[str, object]] = {}
-    for name, of, state, number in _counted(ledger, batch, workflow):
+    for name, state, of, number in _counted(ledger, batch, workflow):
         empty = {str(one): 0 for one in State}
         row = table.setdefault((of, name or ""), {"batch": name, "workflow": of, **empty})
         row[state] = number
@@ -169,19 +169,16 @@ def tell(ledger: Ledger, which: str) -> CaseStory:
 
 def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Counted]:
     """Counts the cases of open batches; of the others, which may be nearly all, what was written down."""
-    group = (Cases.batch, Cases.workflow, Cases.state)
-    of_open = (
-        select(*group, func.count())
-        .join(schema.batches, Cases.batch == Batches.id)
-        .where(Batches.done.is_(None))
-        .group_by(*group)
-    )
+    group = (Cases.batch, Cases.state, Cases.workflow)
+    # Not a join: SQLite would go through all cases and look up the batch of each.
+    still_open = select(Batches.id).where(Batches.done.is_(None))
+    of_open = select(*group, func.count()).where(Cases.batch.in_(still_open)).group_by(*group)
     of_none = select(*group, func.count()).where(Cases.batch.is_(None)).group_by(*group)
     finished = select(Batches.id, Batches.workflow, Batches.done, Batches.closed, Batches.cancelled).where(
         Batches.done.is_not(None)
     )
     if batch is not None:
-        of_open, finished = of_open.where(Batches.id == batch), finished.where(Batches.id == batch)
+        of_open, finished = of_open.where(Cases.batch == batch), finished.where(Batches.id == batch)
     if workflow is not None:
         of_open, of_none = (
             of_open.where(Cases.workflow == workflow),
@@ -194,7 +191,7 @@ def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Co
             found += [tuple(row) for row in connection.execute(of_none)]
         for row in connection.execute(finished):
             numbers = ((State.DONE, row.done), (State.CLOSED, row.closed), (State.CANCELLED, row.cancelled))
-            found += [(row.id, row.workflow, state, number) for state, number in numbers]
+            found += [(row.id, state, row.workflow, number) for state, number in numbers]
     return found
 
 
