@@ -4,6 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
+
+from casehand.console.listing import LIST_LIMIT
+from casehand.queue import schema
+from casehand.queue.ledger import Ledger
+from casehand.queue.vault import Vault
 
 COMMANDS = (
     *("demo", "up", "enqueue", "work", "status", "cases", "case", "escalations", "pause", "resume"),
@@ -77,6 +83,33 @@ def test_a_long_list_is_read_in_parts(casehand: Any) -> None:
     assert ("T003" in last, "T004" in last, "T005" in last, "--after" in last) == (False, True, True, False)
     assert casehand("cases", "--json", "--after", "T005").stdout == "[]\n"
     assert casehand("escalations", "--json").stdout == "[]\n"
+
+
+def test_the_status_of_very_many_batches_tells_of_those_that_are_not_over(casehand: Any) -> None:
+    casehand.hand_in("T001,10.00,pay", name="open.csv")
+    assert "are left out" not in casehand("status").stdout
+    ledger = Ledger.open(
+        f"sqlite:///{casehand.folder}/home/ledger.db", Vault.from_file(casehand.folder / "home/key")
+    )
+    ended = {
+        "done": 1,
+        "closed": 0,
+        "cancelled": 0,
+        "handed_in_at": ledger.clock(),
+        "handed_in_by": "a person",
+    }
+    same = {"workflow": "desk/pay", "file": "f", "accepted": 1, "rejected": 0, "duplicates": 0, **ended}
+    names = [f"over-{number}" for number in range(LIST_LIMIT)]
+    with ledger.writing() as connection:
+        over = [same | {"id": name, "key": ledger.vault.new_key(name)[1]} for name in names]
+        connection.execute(insert(schema.batches), over)
+    ledger.close()
+
+    told = casehand("status").stdout
+
+    assert f"{LIST_LIMIT} batches that are over are left out" in told
+    assert ("over-1 " in told, "open-" in told, f" {LIST_LIMIT} " in told) == (False, True, True)
+    assert "over-1 " in casehand("status", "--batch", "over-1").stdout
 
 
 def test_a_case_that_is_not_there_is_no_place_to_go_on_from(casehand: Any) -> None:
