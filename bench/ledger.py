@@ -20,7 +20,7 @@ from casehand.fixtures.practice.seed import generate
 from casehand.queue import attempts, commits, endings
 from casehand.queue.backlog import unfinished
 from casehand.queue.backoff import Backoff
-from casehand.queue.batches import note_finished, rejections_of
+from casehand.queue.batches import batch_names, note_finished, rejections_of
 from casehand.queue.cases import counts, counts_by_batch, find_cases, tell
 from casehand.queue.commits import CommitState
 from casehand.queue.dispatch import Dispatcher
@@ -159,7 +159,8 @@ def _looks(ledger: Ledger, redis: Redis, reference: str) -> dict[str, Callable[[
     latest = find_cases(ledger, state=State.QUEUED, limit=1)[0].batch
     assert latest is not None
     finished = find_cases(ledger, batch="batch-0", limit=1)[0].batch
-    middle = find_cases(ledger, batch="batch-10", limit=1)[0].id
+    batches = batch_names(ledger)
+    middle = find_cases(ledger, batch=batches[len(batches) // 2], limit=1)[0].id
     return {
         "`status`, in all": lambda: counts(ledger),
         "`status`, by batch": lambda: counts_by_batch(ledger),
@@ -241,11 +242,16 @@ def _fill(ledger: Ledger, finished: int) -> None:
             for action in ("taken in", "begun", "done")
         ),
     )
-    with ledger.writing() as connection:
+    # With SQLite's usual two megabytes, indexes of random ids are read and written over and over.
+    with ledger.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA cache_size = -1000000")
         for statement in statements:
             asked = {"many": finished, "workflow": change_rent.name, "batches": batches}
             named = {name: value for name, value in asked.items() if f":{name}" in statement}
             connection.execute(text(statement.replace("%H:%M:%f", r"%H\:%M\:%f")), named)
+            connection.commit()
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    ledger.engine.dispose()
 
 
 def _escalate(ledger: Ledger, number: int) -> None:
