@@ -1,4 +1,7 @@
-"""The practice system as a process of its own that writes down when each request came: `python -m bench.legacy`."""
+"""The practice system as a process of its own that writes down when each request came, and in which session.
+
+`python -m bench.legacy`
+"""
 
 import argparse
 import json
@@ -42,7 +45,8 @@ class _Noted:
         self._write = write
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        self._write(f"{monotonic():.4f} {environ['REQUEST_METHOD']} {environ['PATH_INFO']}\n")
+        session = environ.get("HTTP_COOKIE", "-").replace(" ", "")
+        self._write(f"{monotonic():.4f} {session} {environ['REQUEST_METHOD']} {environ['PATH_INFO']}\n")
         return self._application(environ, start_response)
 
 

@@ -29,6 +29,10 @@ class WrongWork(Exception):
     """The practice system's journal does not show what it should."""
 
 
+class CannotRun(WrongWork):
+    """It ended, or did not even begin, without any case worked."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a run came to."""
@@ -37,7 +41,9 @@ class Measured:
     cpu: float  #: milliseconds a case
     memory: float  #: megabytes for each case in work
     first: float  #: seconds until the first case began
+    all_begun: float  #: seconds until the last of those at once had begun its first case
     requests: float  #: pages asked for, a case
+    legacy: float  #: how much of a core the practice system needed meanwhile
 
 
 def measure(subject: Subject, cases: int, think: float) -> Measured:
@@ -47,10 +53,11 @@ def measure(subject: Subject, cases: int, think: float) -> Measured:
         with Meter({legacy.process.pid}) as meter:
             try:
                 begun, seen = work(subject, stage, legacy, cases)
+                sessions = legacy.begun()
             finally:
                 _save_log(subject, stage)
                 end_all(os.getpid(), {legacy.process.pid})
-        return _result(subject, meter, begun, seen, cases)
+        return _result(subject, meter, begun, seen, sessions)
 
 
 def median(runs: list[Measured]) -> Measured:
@@ -69,9 +76,20 @@ class Legacy:
 
     def requests(self) -> list[tuple[float, str, str]]:
         """When, how and for what each request came."""
+        return [(at, method, path) for at, _, method, path in self._noted()]
+
+    def begun(self) -> list[float]:
+        """When each session began its first case, the earliest first."""
+        first: dict[str, float] = {}
+        for at, session, _, path in self._noted():
+            if path == BEGINS:
+                first.setdefault(session, at)
+        return sorted(first.values())
+
+    def _noted(self) -> list[tuple[float, str, str, str]]:
         lines = (self.home / "requests").read_text().split("\n")[:-1]
-        words = (line.split(" ", 2) for line in lines)
-        return [(float(at), method, path) for at, method, path in words]
+        words = (line.split(" ", 3) for line in lines)
+        return [(float(at), session, method, path) for at, session, method, path in words]
 
 
 @contextmanager
@@ -103,7 +121,10 @@ def work(
     subject: Subject, stage: Stage, legacy: Legacy, cases: int
 ) -> tuple[float, list[tuple[float, str, str]]]:
     """Have the batch worked: when that began, and every request; raises WrongWork if it is not done right."""
-    commands = subject.prepare(stage)
+    try:
+        commands = subject.prepare(stage)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotRun(f"{subject.name}: {error}") from None
     begun = monotonic()
     with stage.log.open("wb") as log:
         started = [
@@ -127,8 +148,9 @@ def _await_changes(legacy: Legacy, cases: int, started: list[subprocess.Popen[by
     deadline = monotonic() + PATIENCE_SECONDS * (cases + 1)
     while len(changes_in(legacy.requests())) < cases:
         ended = all(one.poll() is not None for one in started)
-        if ended and len(changes_in(legacy.requests())) < cases:
-            raise WrongWork(f"it ended early:\n{stage.log.read_text(errors='replace')[-2000:]}")
+        if ended and (made := len(changes_in(legacy.requests()))) < cases:
+            why = WrongWork if made else CannotRun
+            raise why(f"it ended early:\n{stage.log.read_text(errors='replace')[-2000:]}")
         if monotonic() > deadline:
             raise WrongWork(f"it took too long:\n{stage.log.read_text(errors='replace')[-2000:]}")
         Event().wait(0.1)
@@ -157,7 +179,7 @@ def _save_log(subject: Subject, stage: Stage) -> None:
 
 
 def _result(
-    subject: Subject, meter: Meter, begun: float, seen: list[tuple[float, str, str]], cases: int
+    subject: Subject, meter: Meter, begun: float, seen: list[tuple[float, str, str]], sessions: list[float]
 ) -> Measured:
     """Between the changes of the first case of each worker and of the last: nobody is starting, and none is idle."""
     changes = sorted(changes_in(seen))
@@ -168,6 +190,8 @@ def _result(
         rate=worked / (until - since),
         cpu=meter.cpu(since, until) / worked * 1000,
         memory=meter.memory(begun, until) / subject.at_once,
-        first=next(at for at, _, path in seen if path == BEGINS) - begun,
+        first=sessions[0] - begun,
+        all_begun=sessions[subject.at_once - 1] - begun if len(sessions) >= subject.at_once else float("nan"),
         requests=pages / worked,
+        legacy=meter.cpu_of_others(since, until) / (until - since),
     )

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".casehand" / "bench" / ".venv" / "bin" / "python"
 WORKFLOW = "bench/rent-change"
 BROKER_SECONDS = 10.0
+LONG_THINK = 500  #: milliseconds a page, at which many at once pay
+MANY = 16
 
 Command = list[str]
 States = list[tuple[str, Mapping[str, Any], str, bool]]
@@ -80,7 +82,9 @@ class Subject:
     at_once: int = 1  #: cases in work at the same time
     endless: bool = False  #: whether it must be told to stop
     states: Callable[[Stage], States | None] = lambda stage: None
-    peer: bool = False  #: whether it needs the peers' environment
+    lacks: Callable[[], str | None] = lambda: None  #: why it cannot run here, if it cannot
+    peer: bool = False  #: whether it is one of those that we are held against
+    only_at: int | None = None  #: the one think time at which it is run, where it is not run at all
 
 
 def all_subjects() -> list[Subject]:
@@ -93,18 +97,36 @@ def all_subjects() -> list[Subject]:
         _casehand(2),
         Subject("floor-4", "four bare processes", partial(_bare, 4, "same"), at_once=4),
         _casehand(4),
-        Subject("rq-first", "RQ, browser and sign-in in each job", _rq, peer=True),
-        Subject("celery-first", "Celery prefork, the same job", partial(_celery, "cold"), 1, True, peer=True),
+        Subject(
+            "by-hand-16",
+            "asyncio by hand: one driver, one browser, 16 contexts",
+            partial(_many, 16),
+            at_once=16,
+            only_at=LONG_THINK,
+        ),
+        _casehand(1, lanes=16),
+        _casehand(16),
+        Subject("rq-first", "RQ, browser and sign-in in each job", _rq, lacks=missing_peers, peer=True),
+        Subject(
+            "celery-first",
+            "Celery prefork, the same job",
+            partial(_celery, "cold"),
+            endless=True,
+            lacks=missing_peers,
+            peer=True,
+        ),
         Subject(
             "celery-warm",
             "Celery prefork, browser kept by the pool process",
             partial(_celery, "warm"),
-            1,
-            True,
+            endless=True,
+            lacks=missing_peers,
             peer=True,
         ),
-        Subject("robocorp", "Robocorp tasks, work items and browser", _robocorp, peer=True),
-        Subject("robot", "Robot Framework Browser", _robot, peer=True),
+        Subject(
+            "robocorp", "Robocorp tasks, work items and browser", _robocorp, lacks=missing_peers, peer=True
+        ),
+        Subject("robot", "Robot Framework Browser", _robot, lacks=missing_peers, peer=True),
     ]
 
 
@@ -121,18 +143,26 @@ def _bare(processes: int, way: str, stage: Stage) -> list[Command]:
     return commands
 
 
-def _casehand(workers: int, evidence: str = "") -> Subject:
+def _many(contexts: int, stage: Stage) -> list[Command]:
+    return [[sys.executable, "-m", "bench.many", str(stage.batch), str(contexts)]]
+
+
+def _casehand(workers: int, evidence: str = "", lanes: int = 1) -> Subject:
     plural = "" if workers == 1 else "s"
     return Subject(
-        f"casehand-{workers}{evidence}",
-        f"**casehand**, {workers} worker{plural}" + (", pictures off" if evidence else ""),
-        partial(_hand_in, workers, "escalations" if evidence else "all"),
-        at_once=workers,
+        f"casehand-{workers}" + (f"x{lanes}" if lanes > 1 else "") + evidence,
+        f"**casehand**, {workers} worker{plural}"
+        + (f", {lanes} lanes" if lanes > 1 else "")
+        + (", pictures off" if evidence else ""),
+        partial(_hand_in, workers, lanes, "escalations" if evidence else "all"),
+        at_once=workers * lanes,
         states=_casehand_states,
+        lacks=missing_lanes if lanes > 1 else lambda: None,
+        only_at=LONG_THINK if workers * lanes >= MANY else None,
     )
 
 
-def _hand_in(workers: int, pictures: str, stage: Stage) -> list[Command]:
+def _hand_in(workers: int, lanes: int, pictures: str, stage: Stage) -> list[Command]:
     given = {name: stage.environment[f"BENCH_{name}"] for name in ("URL", "USERNAME", "PASSWORD")}
     stage.environment |= {f"{PREFIX}BOT_BENCH_{name}": value for name, value in given.items()}
     stage.environment[f"{PREFIX}HOME"] = str(stage.home)
@@ -140,7 +170,8 @@ def _hand_in(workers: int, pictures: str, stage: Stage) -> list[Command]:
     stage.environment[f"{PREFIX}BROWSER"] = stage.environment["BENCH_BROWSER"]
     stage.environment[f"{PREFIX}PICTURES"] = pictures
     stage.run(_program(), "enqueue", WORKFLOW, stage.batch)
-    return [[_program(), "work", "--workers", str(workers), "--burst"]]
+    how_many = ["--workers", str(workers), *(["--lanes", str(lanes)] if lanes > 1 else [])]
+    return [[_program(), "work", *how_many, "--burst"]]
 
 
 def _casehand_states(stage: Stage) -> States | None:
@@ -185,6 +216,13 @@ def _robot(stage: Stage) -> list[Command]:
     suite = str(ROOT / "bench" / "peers" / "rents.robot")
     options = ["--outputdir", str(stage.folder / "output"), "--variable", f"BATCH:{stage.batch}"]
     return [[str(PEERS), "-m", "robot", *options, suite]]
+
+
+def missing_lanes() -> str | None:
+    """Why several cases cannot be worked on one horse here, if they cannot."""
+    # The terminal's width decides how the help is folded, not whether the option is named.
+    told = subprocess.run([_program(), "work", "--help"], capture_output=True, text=True, check=True).stdout
+    return None if "--lanes" in told else "`casehand work` has no lanes yet"
 
 
 def missing_peers() -> str | None:

@@ -28,6 +28,7 @@ class Meter:
     others: set[int]
     used: list[tuple[float, float]] = field(default_factory=list)  #: time, CPU seconds since the beginning
     held: list[tuple[float, float]] = field(default_factory=list)  #: time, megabytes of PSS
+    used_by_others: list[tuple[float, float]] = field(default_factory=list)  #: time, CPU seconds
 
     def __enter__(self) -> "Meter":
         self._over = Event()
@@ -43,6 +44,10 @@ class Meter:
         """CPU seconds used between two moments."""
         return _between(self.used, until) - _between(self.used, since)
 
+    def cpu_of_others(self, since: float, until: float) -> float:
+        """CPU seconds that the `others` used between two moments."""
+        return _between(self.used_by_others, until) - _between(self.used_by_others, since)
+
     def memory(self, since: float, until: float) -> float:
         """The most megabytes held at once between two moments."""
         return max((held for at, held in self.held if since <= at <= until), default=float("nan"))
@@ -52,6 +57,7 @@ class Meter:
         while not self._over.wait(CPU_SECONDS):
             pids = descendants(os.getpid(), self.others)
             self.used.append((monotonic(), sum(map(cpu_of, pids))))
+            self.used_by_others.append((monotonic(), sum(map(cpu_of, self.others))))
             if monotonic() - weighed > MEMORY_SECONDS:
                 weighed = monotonic()
                 self.held.append((weighed, sum(map(pss, pids))))

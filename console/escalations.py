@@ -1,12 +1,14 @@
 """`casehand escalations`: what waits for a person, and the ways to settle it."""
 
 import json as json_module
+from functools import partial
+from operator import attrgetter
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from casehand.console.listing import say, show_json, show_table
+from casehand.console.listing import LIST_LIMIT, say, say_there_are_more, show_table, stream_json
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
 from casehand.exceptions import CasehandError
@@ -17,6 +19,7 @@ from casehand.queue.check import as_stored
 from casehand.queue.escalations import Escalation
 from casehand.queue.fields import Unfit, reader_for
 from casehand.queue.outcome import EscalationKind
+from casehand.queue.paging import in_pages
 from casehand.queue.pauses import all_pauses
 from casehand.queue.reasons import reason_for
 from casehand.workflows.forms import check_form
@@ -36,22 +39,34 @@ def escalations(
     context: typer.Context,
     workflow: Annotated[str | None, typer.Option(help="Only of this workflow.")] = None,
     batch: Annotated[str | None, typer.Option(help="Only of this batch.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help=f"At most so many: {LIST_LIMIT}, or all for programs.", min=1)
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Only what has waited less long than this case.", metavar="REFERENCE")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List what waits for a person, oldest first."""
     if context.invoked_subcommand is not None:
         return
     office = Office()
-    waiting = ledger_escalations.waiting(office.ledger, workflow, batch)
+    look = partial(ledger_escalations.waiting, office.ledger, workflow, batch)
+    begin = None if after is None else find_case(office.ledger, after).id
     if json:
-        show_json(waiting)
+        stream_json(in_pages(look, attrgetter("case"), limit, begin))
         return
     _tell_notices(office)
-    if not waiting:
+    most = limit or LIST_LIMIT
+    found = look(most + 1, begin)
+    listed = found[:most]
+    if not listed:
         say("Nothing waits for a person.")
         return
-    rows = [(one.reference, one.kind, one.reason, _ways(one), one.opened_at) for one in waiting]
+    rows = [(one.reference, one.kind, one.reason, _ways(one), one.opened_at) for one in listed]
     show_table("Waiting for a person", ("Reference", "Kind", "Why", "Answers", "Since"), rows)
+    if len(found) > most:
+        say_there_are_more(most, listed[-1].case)
 
 
 @app.command()

@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,9 @@ from rich.table import Table
 
 LINE = 10_000
 """Characters to a line that goes to a file or another program."""
+
+LIST_LIMIT = 200
+"""How many lines of a list are enough for a person who did not say."""
 
 NEEDS_A_PERSON = 3
 """The exit code of what worked, but left something that needs a person."""
@@ -31,6 +35,23 @@ def say(text: str) -> None:
 def show_json(value: object) -> None:
     """JSON to standard output, for programs."""
     sys.stdout.write(json.dumps(as_plain(value), indent=2, default=str) + "\n")
+
+
+def stream_json(items: Iterable[object]) -> None:
+    """A JSON list to standard output, as `show_json` would write it, holding one item at a time."""
+    before = "[\n"
+    for item in items:
+        text = json.dumps(as_plain(item), indent=2, default=str)
+        sys.stdout.write(before + textwrap.indent(text, "  "))
+        before = ",\n"
+    sys.stdout.write("\n]\n" if before.startswith(",") else "[]\n")
+
+
+def say_there_are_more(listed: int, last: str) -> None:
+    """Say how to see what comes behind the last case listed."""
+    say(
+        f"These are the first {listed}: `--after {last}` goes on from here, and --limit or a filter shows others."
+    )
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,6 +1,8 @@
 """`casehand status`, `cases` and `case`: how things stand, and one case's whole story."""
 
 from datetime import datetime
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +10,24 @@ import typer
 
 from casehand.bots.evidence import read_evidence
 from casehand.console.completion import complete_workflow
-from casehand.console.listing import say, say_who_waits, show_json, show_table, shown
+from casehand.console.listing import (
+    LIST_LIMIT,
+    say,
+    say_there_are_more,
+    say_who_waits,
+    show_json,
+    show_table,
+    shown,
+    stream_json,
+)
 from casehand.console.office import Office
 from casehand.queue.breaker import open_breakers
-from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_cases, tell
+from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
+from casehand.queue.paging import in_pages
 from casehand.queue.pauses import all_pauses
-from casehand.queue.state import State
+from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-LIST_LIMIT = 1000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,13 +50,16 @@ def status(
     if json:
         show_json(now)
         return
-    rows = [
-        (row["batch"], row["workflow"], *(row[state] for state in State))
-        for row in counts_by_batch(office.ledger)
-        if batch in (None, row["batch"]) and workflow in (None, row["workflow"])
-    ]
+    lines = counts_by_batch(office.ledger, batch, workflow)
+    listed = (
+        lines if len(lines) <= LIST_LIMIT else [row for row in lines if any(row[state] for state in OPEN)]
+    )
+    rows = [(row["batch"], row["workflow"], *(row[state] for state in State)) for row in listed]
     rows.append(("all", "", *(now[state] for state in State)))
     show_table("Cases", ("Batch", "Workflow", *(str(state) for state in State)), rows)
+    if len(listed) < len(lines):
+        left_out = len(lines) - len(listed)
+        say(f"{left_out} batches that are over are left out: --batch or --workflow shows them.")
     paused = [(one.kind, one.name, one.reason, one.paused_at) for one in all_pauses(office.ledger)]
     if paused:
         show_table("Paused", ("What", "Name", "Reason", "Since"), paused)
@@ -66,23 +80,31 @@ def cases(
         str | None, typer.Option(help="Only of this workflow.", autocompletion=complete_workflow)
     ] = None,
     reference: Annotated[str | None, typer.Option(help="Only with this reference.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help=f"At most so many: {LIST_LIMIT}, or all for programs.", min=1)
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Only what came in after this case.", metavar="REFERENCE")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List cases, in the order they came in."""
     office = Office()
-    most = limit if json else limit or LIST_LIMIT
-    found = find_cases(office.ledger, batch, state, workflow, reference, most)
+    look = partial(find_cases, office.ledger, batch, state, workflow, reference)
+    begin = None if after is None else find_case(office.ledger, after).id
     if json:
-        show_json(found)
+        stream_json(in_pages(look, attrgetter("id"), limit, begin))
         return
-    if not found:
+    most = limit or LIST_LIMIT
+    found = look(most + 1, begin)
+    listed = found[:most]
+    if not listed:
         say("There are no such cases.")
         return
-    rows = [(one.reference, one.workflow, one.state, one.attempts, one.commits, one.reason) for one in found]
+    rows = [(one.reference, one.workflow, one.state, one.attempts, one.commits, one.reason) for one in listed]
     show_table("Cases", ("Reference", "Workflow", "State", "Attempts", "Changes", "Reason"), rows)
-    if len(found) == most:
-        say(f"These are the first {most}: --limit or a filter shows others.")
+    if len(found) > most:
+        say_there_are_more(most, listed[-1].id)
 
 
 def case(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, tuple_
 
 from casehand.exceptions import CasehandError
 from casehand.queue import commits, schema
@@ -19,6 +19,10 @@ from casehand.queue.vault import Key
 Cases = schema.cases.c
 Attempts = schema.attempts.c
 Escalations = schema.escalations.c
+Batches = schema.batches.c
+
+Counted = tuple[str | None, str, str, int]
+"""A batch, a state, a workflow and how many of its cases are in that state."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +86,22 @@ class CaseStory:
 
 def counts(ledger: Ledger, batch: str | None = None, workflow: str | None = None) -> dict[str, int]:
     """How many cases are in each state; every state is there."""
-    query = select(Cases.state, func.count()).group_by(Cases.state)
-    with ledger.reading() as connection:
-        rows = connection.execute(query.where(*_matching(batch, workflow))).all()
-    return {str(state): 0 for state in State} | dict(rows)
+    table = {str(state): 0 for state in State}
+    for _, state, _, number in _counted(ledger, batch, workflow):
+        table[state] += number
+    return table
 
 
-def counts_by_batch(ledger: Ledger) -> list[dict[str, object]]:
+def counts_by_batch(
+    ledger: Ledger, batch: str | None = None, workflow: str | None = None
+) -> list[dict[str, object]]:
     """How many cases are in each state, for each batch and workflow."""
-    query = (
-        select(Cases.batch, Cases.workflow, Cases.state, func.count())
-        .group_by(Cases.batch, Cases.workflow, Cases.state)
-        .order_by(Cases.workflow, Cases.batch)
-    )
-    table: dict[tuple[str | None, str], dict[str, object]] = {}
-    with ledger.reading() as connection:
-        for batch, workflow, state, number in connection.execute(query):
-            empty = {str(one): 0 for one in State}
-            row = table.setdefault((batch, workflow), {"batch": batch, "workflow": workflow, **empty})
-            row[state] = number
-    return list(table.values())
+    table: dict[tuple[str, str], dict[str, object]] = {}
+    for name, state, of, number in _counted(ledger, batch, workflow):
+        empty = {str(one): 0 for one in State}
+        row = table.setdefault((of, name or ""), {"batch": name, "workflow": of, **empty})
+        row[state] = number
+    return [table[key] for key in sorted(table)]
 
 
 def find_cases(
@@ -111,21 +111,22 @@ def find_cases(
     workflow: str | None = None,
     reference: str | None = None,
     limit: int | None = None,
+    after: str | None = None,
 ) -> list[CaseLine]:
-    """The cases that match, in the order they came in."""
-    conditions = _matching(batch, workflow)
-    if state is not None:
-        conditions.append(Cases.state == state)
-    if reference is not None:
-        conditions.append(Cases.reference == reference)
-    query = (
-        select(schema.cases)
-        .where(*conditions)
-        .order_by(Cases.handed_in_at, Cases.batch, Cases.line, Cases.id)
-        .limit(limit)
+    """The cases that match, in the order they came in; only those behind the case with the id `after`."""
+    conditions: list[ColumnElement[bool]] = []
+    given = (
+        (Cases.batch, batch),
+        (Cases.state, state),
+        (Cases.workflow, workflow),
+        (Cases.reference, reference),
     )
+    conditions += [column == value for column, value in given if value is not None]
+    query = select(schema.cases).order_by(Cases.handed_in_at, Cases.line, Cases.id).limit(limit)
     with ledger.reading() as connection:
-        rows = connection.execute(query).all()
+        if after is not None:
+            conditions.append(_came_in_behind(connection, after))
+        rows = connection.execute(query.where(*conditions)).all()
         made = _commits_made(connection, [row.id for row in rows])
     return [_line(ledger, row, made.get(row.id, 0)) for row in rows]
 
@@ -144,7 +145,7 @@ def find_case(ledger: Ledger, which: str) -> CaseLine:
             .limit(1)
         ).first()
         if row is None:
-            raise CasehandError(f"there is no case {which}: `casehand cases` lists those there are")
+            raise _no_case(which)
         return _line(ledger, row, _commits_made(connection, [row.id]).get(row.id, 0))
 
 
@@ -166,13 +167,46 @@ def tell(ledger: Ledger, which: str) -> CaseStory:
         )
 
 
-def _matching(batch: str | None, workflow: str | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Counted]:
+    """Counts the cases of open batches; of the others, which may be nearly all, what was written down."""
+    group = (Cases.batch, Cases.state, Cases.workflow)
+    # Not a join: SQLite would go through all cases and look up the batch of each.
+    still_open = select(Batches.id).where(Batches.done.is_(None))
+    of_open = select(*group, func.count()).where(Cases.batch.in_(still_open)).group_by(*group)
+    of_none = select(*group, func.count()).where(Cases.batch.is_(None)).group_by(*group)
+    finished = select(Batches.id, Batches.workflow, Batches.done, Batches.closed, Batches.cancelled).where(
+        Batches.done.is_not(None)
+    )
     if batch is not None:
-        conditions.append(Cases.batch == batch)
+        of_open, finished = of_open.where(Cases.batch == batch), finished.where(Batches.id == batch)
     if workflow is not None:
-        conditions.append(Cases.workflow == workflow)
-    return conditions
+        of_open, of_none = (
+            of_open.where(Cases.workflow == workflow),
+            of_none.where(Cases.workflow == workflow),
+        )
+        finished = finished.where(Batches.workflow == workflow)
+    with ledger.reading() as connection:
+        found: list[Counted] = [tuple(row) for row in connection.execute(of_open)]
+        if batch is None:
+            found += [tuple(row) for row in connection.execute(of_none)]
+        for row in connection.execute(finished):
+            numbers = ((State.DONE, row.done), (State.CLOSED, row.closed), (State.CANCELLED, row.cancelled))
+            found += [(row.id, state, row.workflow, number) for state, number in numbers]
+    return found
+
+
+def _came_in_behind(connection: Connection, case: str) -> ColumnElement[bool]:
+    columns = (Cases.handed_in_at, Cases.line, Cases.id)
+    place = connection.execute(select(*columns).where(Cases.id == case)).first()
+    if place is None:
+        raise _no_case(case)
+    return tuple_(*columns) > tuple_(
+        *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
+    )
+
+
+def _no_case(which: str) -> CasehandError:
+    return CasehandError(f"there is no case {which}: `casehand cases` lists those there are")
 
 
 def _commits_made(connection: Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, literal, select, tuple_, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import commits, schema
@@ -41,19 +41,28 @@ class Escalation:
     opened_at: datetime
 
 
-def waiting(ledger: Ledger, workflow: str | None = None, batch: str | None = None) -> list[Escalation]:
-    """What waits for a person, oldest first."""
+def waiting(
+    ledger: Ledger,
+    workflow: str | None = None,
+    batch: str | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[Escalation]:
+    """What waits for a person, oldest first; only behind the case with the id `after`, settled or not."""
     query = (
         select(schema.escalations, Cases.reference, Cases.workflow, Cases.batch, Cases.key)
         .join(schema.cases, Cases.id == Escalations.case)
         .where(Escalations.settled_at.is_(None))
         .order_by(Escalations.opened_at, Escalations.id)
+        .limit(limit)
     )
     if workflow is not None:
         query = query.where(Cases.workflow == workflow)
     if batch is not None:
         query = query.where(Cases.batch == batch)
     with ledger.reading() as connection:
+        if after is not None:
+            query = query.where(_opened_behind(connection, after))
         rows = connection.execute(query).all()
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
 
@@ -131,6 +140,19 @@ def cancel(ledger: Ledger, case: str, by: str) -> None:
             raise CasehandError("only a case that is queued or escalated can be cancelled")
         _settle(connection, case, now, by, "cancelled")
         move(connection, case, State(row.state), State.CANCELLED, at=now, actor=by, action="cancelled")
+
+
+def _opened_behind(connection: Connection, case: str) -> ColumnElement[bool]:
+    columns = (Escalations.opened_at, Escalations.id)
+    last = select(*columns).where(Escalations.case == case).order_by(Escalations.id.desc()).limit(1)
+    place = connection.execute(last).first()
+    if place is None:
+        raise CasehandError(
+            f"case {case} never waited for a person: `casehand escalations` lists those that do"
+        )
+    return tuple_(*columns) > tuple_(
+        *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
+    )
 
 
 def _open_one(

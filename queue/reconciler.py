@@ -9,6 +9,7 @@ from redis import Redis
 
 from casehand.queue import endings, leases
 from casehand.queue.backoff import Backoff
+from casehand.queue.batches import note_finished
 from casehand.queue.dispatch import Dispatcher
 from casehand.queue.endings import Loss
 from casehand.queue.ledger import Ledger
@@ -52,4 +53,5 @@ class Reconciler:
     def reconcile(self) -> Reconciled:
         """One pass, whoever's turn it is: it does no harm beside another."""
         lost = endings.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
+        note_finished(self.ledger)
         return Reconciled(len(lost), self.dispatcher.top_up())

@@ -81,7 +81,12 @@ batches = Table(
     Column("duplicates", Integer, nullable=False),
     Column("handed_in_at", Instant, nullable=False),
     Column("handed_in_by", String(200), nullable=False),
+    # How many cases ended so, written once nothing in the batch is open: these never change again.
+    Column("done", Integer, nullable=True),
+    Column("closed", Integer, nullable=True),
+    Column("cancelled", Integer, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
+    Index("ix_batches_open", "id", sqlite_where=text("done IS NULL"), postgresql_where=text("done IS NULL")),
 )
 
 rejections = Table(
@@ -104,7 +109,8 @@ cases = Table(
     Column("reference", String(200), nullable=False, index=True),
     Column("workflow", String(200), nullable=False),
     Column("batch", ForeignKey("batches.id"), nullable=True),
-    Column("line", Integer, nullable=True),
+    # Never null, so that the lists can go on after a case.
+    Column("line", Integer, nullable=False, default=0),
     Column("state", String(20), nullable=False),
     Column("priority", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
@@ -120,11 +126,12 @@ cases = Table(
     Column("sealed_reason", LargeBinary, nullable=True),
     Column("handed_in_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
-    Index("ix_cases_batch_state", "batch", "workflow", "state"),
-    # For lists of any, of one state and of one workflow, in the order they came in.
-    Index("ix_cases_came_in", "handed_in_at", "batch", "line", "id"),
-    Index("ix_cases_state_came_in", "state", "handed_in_at", "batch", "line", "id"),
-    Index("ix_cases_workflow_came_in", "workflow", "handed_in_at", "batch", "line", "id"),
+    Index("ix_cases_batch_state", "batch", "state", "workflow"),
+    # For lists of any, of one state, of one workflow and of one batch, in the order they came in.
+    Index("ix_cases_came_in", "handed_in_at", "line", "id"),
+    Index("ix_cases_state_came_in", "state", "handed_in_at", "line", "id"),
+    Index("ix_cases_workflow_came_in", "workflow", "handed_in_at", "line", "id"),
+    Index("ix_cases_batch_came_in", "batch", "handed_in_at", "line", "id"),
     Index(
         "uq_cases_open_reference",
         "workflow",
@@ -195,6 +202,13 @@ escalations = Table(
         "uq_escalations_open",
         "case",
         unique=True,
+        sqlite_where=text("settled_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL"),
+    ),
+    Index(
+        "ix_escalations_waiting",
+        "opened_at",
+        "id",
         sqlite_where=text("settled_at IS NULL"),
         postgresql_where=text("settled_at IS NULL"),
     ),

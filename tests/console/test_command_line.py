@@ -4,6 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
+
+from casehand.console.listing import LIST_LIMIT
+from casehand.queue import schema
+from casehand.queue.ledger import Ledger
+from casehand.queue.vault import Vault
 
 COMMANDS = (
     *("demo", "up", "enqueue", "work", "status", "cases", "case", "escalations", "pause", "resume"),
@@ -59,6 +65,58 @@ def test_the_doctor_names_the_command_that_mends_a_lack(casehand: Any) -> None:
     assert f"chmod 700 '{home}'" in ran.stdout
     assert "unset CASEHAND_BROWSER" in ran.stdout
     assert "CASEHAND_REDIS_URL" in ran.stdout
+
+
+def test_a_long_list_is_read_in_parts(casehand: Any) -> None:
+    casehand.hand_in(*(f"T{number:03},10.00,pay" for number in range(1, 6)))
+    whole = json.loads(casehand("cases", "--json").stdout)
+    assert [case["reference"] for case in whole] == [f"T00{number}" for number in range(1, 6)]
+
+    first = casehand("cases", "--limit", "2").stdout
+    assert f"--after {whole[1]['id']}" in first
+    assert "T003" not in first
+    assert (
+        json.loads(casehand("cases", "--json", "--limit", "2", "--after", whole[1]["id"]).stdout)
+        == whole[2:4]
+    )
+    last = casehand("cases", "--limit", "2", "--after", "T003").stdout
+    assert ("T003" in last, "T004" in last, "T005" in last, "--after" in last) == (False, True, True, False)
+    assert casehand("cases", "--json", "--after", "T005").stdout == "[]\n"
+    assert casehand("escalations", "--json").stdout == "[]\n"
+
+
+def test_the_status_of_very_many_batches_tells_of_those_that_are_not_over(casehand: Any) -> None:
+    casehand.hand_in("T001,10.00,pay", name="open.csv")
+    assert "are left out" not in casehand("status").stdout
+    ledger = Ledger.open(
+        f"sqlite:///{casehand.folder}/home/ledger.db", Vault.from_file(casehand.folder / "home/key")
+    )
+    ended = {
+        "done": 1,
+        "closed": 0,
+        "cancelled": 0,
+        "handed_in_at": ledger.clock(),
+        "handed_in_by": "a person",
+    }
+    same = {"workflow": "desk/pay", "file": "f", "accepted": 1, "rejected": 0, "duplicates": 0, **ended}
+    names = [f"over-{number}" for number in range(LIST_LIMIT)]
+    with ledger.writing() as connection:
+        over = [same | {"id": name, "key": ledger.vault.new_key(name)[1]} for name in names]
+        connection.execute(insert(schema.batches), over)
+    ledger.close()
+
+    told = casehand("status").stdout
+
+    assert f"{LIST_LIMIT} batches that are over are left out" in told
+    assert ("over-1 " in told, "open-" in told, f" {LIST_LIMIT} " in told) == (False, True, True)
+    assert "over-1 " in casehand("status", "--batch", "over-1").stdout
+
+
+def test_a_case_that_is_not_there_is_no_place_to_go_on_from(casehand: Any) -> None:
+    for command in ("cases", "escalations"):
+        ran = casehand(command, "--json", "--after", "T999")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "there is no case T999" in ran.stderr
 
 
 def test_a_listing_that_is_piped_is_whole_and_plain(casehand: Any) -> None:

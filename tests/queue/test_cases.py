@@ -71,6 +71,25 @@ def test_cases_are_found_by_batch_state_workflow_and_reference_in_the_order_they
     assert references(limit=2) == ["HB000001", "HB000002"]
 
 
+def test_a_list_goes_on_behind_any_case_whatever_became_of_that(
+    ledger: Ledger, take_in: TakeIn, pass_time: PassTime
+) -> None:
+    for number in range(9):
+        # Three at a moment, of which two stand on one line.
+        take_in(f"HB{number:06}", line=number % 3 // 2 + 2, state="done" if number % 2 else "queued")
+        pass_time(seconds=number % 3 // 2)
+    whole = find_cases(ledger)
+    assert len(whole) == 9
+
+    for place, line in enumerate(whole):
+        assert find_cases(ledger, after=line.id) == whole[place + 1 :]
+        assert find_cases(ledger, after=line.id, limit=2) == whole[place + 1 : place + 3]
+        done = [one for one in whole[place + 1 :] if one.state is State.DONE]
+        assert find_cases(ledger, state=State.DONE, after=line.id) == done
+    with pytest.raises(CasehandError, match="there is no case nobody"):
+        find_cases(ledger, after="nobody")
+
+
 def test_of_several_cases_with_one_reference_the_open_one_is_found_or_else_the_latest(
     ledger: Ledger, take_in: TakeIn, pass_time: PassTime
 ) -> None:

@@ -65,6 +65,26 @@ def test_what_waits_is_listed_oldest_first_with_why(
     assert (waiting[0].kind, waiting[0].attempt, waiting[0].question) == (EscalationKind.BUSINESS, 1, None)
 
 
+def test_what_waits_is_listed_behind_a_case_even_when_that_has_been_settled_meanwhile(
+    ledger: Ledger, take_in: TakeIn, escalate: Escalate, pass_time: PassTime
+) -> None:
+    cases = [take_in(f"HB00000{number}") for number in range(6)]
+    for number, case in enumerate(cases):
+        escalate(case)
+        pass_time(seconds=number % 2)
+
+    def listed(after: str, limit: int | None = None) -> list[str]:
+        return [one.case for one in escalations.waiting(ledger, limit=limit, after=after)]
+
+    assert [listed(case) for case in cases] == [cases[place + 1 :] for place in range(6)]
+    assert listed(cases[1], limit=2) == cases[2:4]
+    escalations.close(ledger, cases[1], "a person", "done by hand")
+    assert listed(cases[1]) == cases[2:]
+    assert listed(cases[0]) == cases[2:]
+    with pytest.raises(CasehandError, match="never waited for a person"):
+        listed(take_in("HB000009"))
+
+
 def test_what_waits_is_listed_of_one_workflow_or_batch_alone(
     ledger: Ledger, take_in: TakeIn, escalate: Escalate
 ) -> None:

@@ -10,8 +10,9 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisIsAway
 from redis.retry import Retry
+from sqlalchemy import select
 
-from casehand.queue import attempts, commits
+from casehand.queue import attempts, commits, schema
 from casehand.queue.attempts import GRACE, LEASE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.endings import MOST_CRASHES, Loss
@@ -34,6 +35,15 @@ def reconciler(ledger: Ledger, redis: Redis, known: str) -> Reconciler:
 
 def test_a_pass_that_finds_nothing_does_nothing(reconciler: Reconciler) -> None:
     assert reconciler.reconcile() == Reconciled(0, 0)
+
+
+def test_a_pass_notes_the_batches_that_are_over(
+    ledger: Ledger, reconciler: Reconciler, take_in: TakeIn
+) -> None:
+    take_in(batch="november", state="done")
+    reconciler.reconcile()
+    with ledger.reading() as connection:
+        assert connection.execute(select(schema.batches.c.done)).scalar() == 1
 
 
 def test_what_a_dead_worker_held_is_handed_to_another_within_thirty_seconds(

@@ -33,7 +33,18 @@ def upgrade() -> None:
         sa.Column("duplicates", sa.Integer(), nullable=False),
         sa.Column("handed_in_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("handed_in_by", sa.String(length=200), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=True),
+        sa.Column("closed", sa.Integer(), nullable=True),
+        sa.Column("cancelled", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+    )
+    op.create_index(
+        "ix_batches_open",
+        "batches",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("done IS NULL"),
+        postgresql_where=sa.text("done IS NULL"),
     )
     op.create_index("uq_batches_digest", "batches", ["workflow", "digest"], unique=True)
     op.create_table(
@@ -75,7 +86,7 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(length=200), nullable=False),
         sa.Column("workflow", sa.String(length=200), nullable=False),
         sa.Column("batch", sa.String(length=200), nullable=True),
-        sa.Column("line", sa.Integer(), nullable=True),
+        sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
@@ -94,17 +105,16 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["batch"], ["batches.id"], name=op.f("fk_cases_batch")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
     )
-    op.create_index("ix_cases_batch_state", "cases", ["batch", "workflow", "state"], unique=False)
-    op.create_index("ix_cases_came_in", "cases", ["handed_in_at", "batch", "line", "id"], unique=False)
-    op.create_index(
-        "ix_cases_state_came_in", "cases", ["state", "handed_in_at", "batch", "line", "id"], unique=False
-    )
+    op.create_index("ix_cases_batch_state", "cases", ["batch", "state", "workflow"], unique=False)
+    op.create_index("ix_cases_came_in", "cases", ["handed_in_at", "line", "id"], unique=False)
+    op.create_index("ix_cases_state_came_in", "cases", ["state", "handed_in_at", "line", "id"], unique=False)
     op.create_index(
         "ix_cases_workflow_came_in",
         "cases",
-        ["workflow", "handed_in_at", "batch", "line", "id"],
+        ["workflow", "handed_in_at", "line", "id"],
         unique=False,
     )
+    op.create_index("ix_cases_batch_came_in", "cases", ["batch", "handed_in_at", "line", "id"], unique=False)
     op.create_index(op.f("ix_cases_reference"), "cases", ["reference"], unique=False)
     op.create_index(
         "ix_cases_state_order",
@@ -205,6 +215,14 @@ def upgrade() -> None:
         "escalations",
         ["case"],
         unique=True,
+        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
+    op.create_index(
+        "ix_escalations_waiting",
+        "escalations",
+        ["opened_at", "id"],
+        unique=False,
         sqlite_where=sa.text("settled_at IS NULL"),
         postgresql_where=sa.text("settled_at IS NULL"),
     )
