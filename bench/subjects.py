@@ -157,7 +157,6 @@ def _casehand(workers: int, evidence: str = "", lanes: int = 1) -> Subject:
         partial(_hand_in, workers, lanes, "escalations" if evidence else "all"),
         at_once=workers * lanes,
         states=_casehand_states,
-        lacks=missing_lanes if lanes > 1 else lambda: None,
         only_at=LONG_THINK if workers * lanes >= MANY else None,
     )
 
@@ -170,8 +169,7 @@ def _hand_in(workers: int, lanes: int, pictures: str, stage: Stage) -> list[Comm
     stage.environment[f"{PREFIX}BROWSER"] = stage.environment["BENCH_BROWSER"]
     stage.environment[f"{PREFIX}PICTURES"] = pictures
     stage.run(_program(), "enqueue", WORKFLOW, stage.batch)
-    how_many = ["--workers", str(workers), *(["--lanes", str(lanes)] if lanes > 1 else [])]
-    return [[_program(), "work", *how_many, "--burst"]]
+    return [[_program(), "work", "--workers", str(workers), "--lanes", str(lanes), "--burst"]]
 
 
 def _casehand_states(stage: Stage) -> States | None:
@@ -216,13 +214,6 @@ def _robot(stage: Stage) -> list[Command]:
     suite = str(ROOT / "bench" / "peers" / "rents.robot")
     options = ["--outputdir", str(stage.folder / "output"), "--variable", f"BATCH:{stage.batch}"]
     return [[str(PEERS), "-m", "robot", *options, suite]]
-
-
-def missing_lanes() -> str | None:
-    """Why several cases cannot be worked on one horse here, if they cannot."""
-    # The terminal's width decides how the help is folded, not whether the option is named.
-    told = subprocess.run([_program(), "work", "--help"], capture_output=True, text=True, check=True).stdout
-    return None if "--lanes" in told else "`casehand work` has no lanes yet"
 
 
 def missing_peers() -> str | None:

@@ -30,6 +30,7 @@ from casehand.workflows.installed import installed_bots
 from casehand.workflows.lane import Lane
 from casehand.workflows.reins import Broken, Reins
 from casehand.workflows.turns import LoopEnded, Turns
+from casehand.workflows.weight import Weight
 from casehand.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Horse:
         self.hold = Hold(self._renew, self.turns.watch)
         self.lanes: list[Lane] = []
         self._worked = 0
+        self._weight = Weight()
         self._is_spent = False
         self._alone: Lane | None = None
         self._at_work: set[Lane] = set()
@@ -117,9 +119,14 @@ class Horse:
         """A lane works no more."""
         if self._alone is lane:
             self._alone = None
-        self._worked += lane in self._at_work
+        if lane not in self._at_work:
+            return
+        at_once = len(self._at_work)
         self._at_work.discard(lane)
-        if self._worked >= self.settings.browser_cases:
+        self._worked += 1
+        has_grown = self._browser is not None and self._weight.is_too_much(at_once)
+        if has_grown or self._worked >= self.settings.browser_cases:
+            log.info("horse_has_worked_enough", cases=self._worked, has_grown=has_grown)
             self.distrust()
 
     def distrust(self) -> None:

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     retries: int = Field(default=3, ge=0)
     retry_first_seconds: float = Field(default=10, gt=0)
     retry_longest_seconds: float = Field(default=900, gt=0)
-    browser_cases: int = Field(default=500, gt=0)  #: cases after which a horse is renewed
+    browser_cases: int = Field(default=5000, gt=0)  #: cases after which a horse is renewed in any case
     pictures: Literal["all", "escalations"] = "all"  #: around each change too, or of what a person must see
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
