@@ -1,5 +1,6 @@
 """Intents: what an attempt was about to change in a legacy system, written down before it tried."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -81,7 +82,8 @@ def intend(
             name=name,
             bot=bot,
             state=CommitState.INTENDED,
-            settles_seconds=round(settles.total_seconds()),
+            # Up, never down: a no must not count too early.
+            settles_seconds=math.ceil(settles.total_seconds()),
             intended_at=ledger.clock(),
         )
 
