@@ -79,10 +79,14 @@ def end(
 def abandon(
     ledger: Ledger, case: str, number: int, why: str, by: str, loss: Loss, backoff: Backoff, chance: float
 ) -> State | None:
-    """Take back a case whose horse is known to be dead; returns its new state, None if it was not held so."""
+    """Take back a case whose horse is known to be dead; returns its new state.
+
+    None if `by`, the worker of that horse, does not hold it so: of two that were given one job, the one
+    that came too late knows nothing of the other's horse.
+    """
     with ledger.writing() as connection:
         row = _in_hand(connection, case, number)
-        if row is None:
+        if row is None or row.worker != by:
             return None
         return _take_back(ledger, connection, row, why, by, loss, backoff, chance)
 

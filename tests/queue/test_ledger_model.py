@@ -404,18 +404,22 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.hands)
     @rule(
-        which=indexes, loss=st.sampled_from([None, Loss.CRASH, Loss.CRASH, Loss.STOP, Loss.ORDER]), cut=cuts
+        which=indexes,
+        loss=st.sampled_from([None, Loss.CRASH, Loss.CRASH, Loss.STOP, Loss.ORDER]),
+        by_another=st.sampled_from([False, False, False, True]),
+        cut=cuts,
     )
-    def die(self, which: int, loss: Loss | None, cut: int | None) -> None:
-        """Unheard of, or seen by its worker, which gives the case up."""
+    def die(self, which: int, loss: Loss | None, by_another: bool, cut: int | None) -> None:
+        """Unheard of, or seen by its worker, which gives the case up; another that was given the job may not."""
         hand, case = self._hand(which)
         self._die(hand)
         if loss is None:
             return
         number = hand.begun.number
+        by = "another worker" if by_another else hand.begun.worker
         with self._power(cut):
-            lost = endings.abandon(self.ledger, case.id, number, "died", "w", loss, BACKOFF, 0.0)
-            if case.state is not State.WORKING or case.attempts != number:
+            lost = endings.abandon(self.ledger, case.id, number, "died", by, loss, BACKOFF, 0.0)
+            if by_another or case.state is not State.WORKING or case.attempts != number:
                 assert lost is None
                 return
             assert lost == self._model_loss(case, loss)
