@@ -1,6 +1,7 @@
 """`casehand escalations`: what waits for a person, and the ways to settle it."""
 
 import json as json_module
+from dataclasses import asdict, fields
 from typing import Annotated
 
 import typer
@@ -11,13 +12,12 @@ from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
 from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
-from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseLine, find_case, tell
 from casehand.queue.check import as_stored
 from casehand.queue.escalations import Escalation
 from casehand.queue.fields import Unfit, reader_for
+from casehand.queue.notices import Notice, notices
 from casehand.queue.outcome import EscalationKind
-from casehand.queue.pauses import all_pauses
 from casehand.queue.reasons import reason_for
 from casehand.workflows.forms import check_form
 
@@ -43,10 +43,12 @@ def escalations(
         return
     office = Office()
     waiting = ledger_escalations.waiting(office.ledger, workflow, batch)
+    standing = notices(office.ledger, workflow, batch)
     if json:
-        show_json(waiting)
+        show_json([*map(_as_entry, standing), *waiting])
         return
-    _tell_notices(office)
+    for notice in standing:
+        say(str(notice))
     if not waiting:
         say("Nothing waits for a person.")
         return
@@ -105,14 +107,10 @@ def cancel(which: Which) -> None:
     say(f"{case.reference} is cancelled.")
 
 
-def _tell_notices(office: Office) -> None:
-    """What a person should know of that is no single case's trouble."""
-    for pause in all_pauses(office.ledger):
-        say(f"The {pause.kind} {pause.name} is paused ({pause.reason}): `casehand resume` lets it go on.")
-    for breaker in open_breakers(office.ledger):
-        say(
-            f"The system of the bot {breaker.bot} fails case after case: its cases wait, and one tries at times."
-        )
+def _as_entry(notice: Notice) -> dict[str, object]:
+    """A notice among the escalations: with all their fields, of which it has few, so that readers find each."""
+    empty = dict.fromkeys(field.name for field in fields(Escalation))
+    return empty | {"kind": "notice"} | asdict(notice)
 
 
 def _ways(escalation: Escalation) -> str:

@@ -205,25 +205,25 @@ def _write(
             if kind is not EscalationKind.QUESTION and ending.is_in_doubt():
                 kind, reason = EscalationKind.IN_DOUBT, f"{reason} ({NOT_KNOWN})"
             return ending.escalate(kind, reason, question, scene)
-        case Failed(reason, scene):
-            return _fail(ending, reason, scene, backoff, chance, policy)
+        case Failed():
+            return _fail(ending, outcome, backoff, chance, policy)
 
 
 def _fail(
-    ending: _Ending, reason: str, scene: Scene, backoff: Backoff, chance: float, policy: BreakerPolicy
+    ending: _Ending, failed: Failed, backoff: Backoff, chance: float, policy: BreakerPolicy
 ) -> State | None:
     workflow, now = ending.row.workflow, ending.now
-    probe_at = breaker.note_failure(ending.connection, workflow, now, policy, ending.actor)
+    probe_at = breaker.note_failure(ending.connection, workflow, now, policy, ending.actor, failed.bot)
     if probe_at is not None:
-        return ending.again("waits", reason, now)
+        return ending.again("waits", failed.reason, now)
     failures = ending.row.failures + 1
     # A change of which nothing is known yet is worth one more look before a person is asked to look.
     spent = failures - 1 if ending.is_in_doubt() else failures
     if not backoff.is_spent(spent):
         not_before = ending.now + backoff.delay(failures, chance)
-        return ending.again("failed", reason, not_before, failures=failures)
+        return ending.again("failed", failed.reason, not_before, failures=failures)
     kind = EscalationKind.IN_DOUBT if ending.is_in_doubt() else EscalationKind.FAILURE
-    return ending.escalate(kind, reason, None, scene, failures=failures)
+    return ending.escalate(kind, failed.reason, None, failed.scene, failures=failures)
 
 
 def _take_back(
