@@ -63,6 +63,12 @@ def unresolved(connection: Connection, case: str) -> list[Intent]:
     return [intent for intent in of_case(connection, case) if intent.state is CommitState.INTENDED]
 
 
+def settle_at(connection: Connection, case: str) -> list[datetime]:
+    """When a no begins to count for each unresolved intent whose body has ended."""
+    ends = (intent.counts_from for intent in unresolved(connection, case))
+    return [counts_from for counts_from in ends if counts_from is not None]
+
+
 def intend(
     ledger: Ledger, case: str, attempt: int, name: str, bot: str | None, settles: timedelta
 ) -> int | None:

@@ -150,11 +150,7 @@ class _Ending:
 
     def again(self, action: str, reason: str, not_before: datetime, **columns: Any) -> State | None:
         """Back to the queue, and not before every change that may be on its way has settled."""
-        settled = [
-            intent.counts_from
-            for intent in commits.unresolved(self.connection, self.row.id)
-            if intent.counts_from is not None
-        ]
+        settled = commits.settle_at(self.connection, self.row.id)
         return self.move(
             State.QUEUED,
             action,

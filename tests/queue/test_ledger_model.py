@@ -120,10 +120,12 @@ class Modelled:
             and self.lease_until > now
         )
 
+    def settle_at(self) -> list[datetime]:
+        return [change.body_ended_at + SETTLES for change in self.unresolved() if change.body_ended_at]
+
     def again(self, action: str, not_before: datetime) -> State:
-        settled = [change.body_ended_at + SETTLES for change in self.unresolved() if change.body_ended_at]
         self.move(State.QUEUED, action)
-        self.not_before = max([not_before, *settled])
+        self.not_before = max([not_before, *self.settle_at()])
         self.lease_until = None
         return self.state
 
@@ -474,11 +476,15 @@ class LedgerAndModel(RuleBasedStateMachine):
             assert went_well == is_asked
             if not is_asked:
                 return
+            not_before = self.now
             if case.waits_as is EscalationKind.IN_DOUBT:
+                if given == WAS_NOT_DONE:
+                    not_before = max([self.now, *case.settle_at()])
                 self._model_word(case, CommitState.MADE if given == WAS_DONE else CommitState.NOT_MADE)
             else:
                 case.answers.add("go on")
             self._model_requeue(case, "answered")
+            case.not_before = not_before
 
     def _send_back(self, case: Modelled, amend: bool, cut: int | None) -> None:
         amended = json.dumps({"version": case.version + 1}) if amend else None
@@ -713,11 +719,17 @@ class LedgerAndModel(RuleBasedStateMachine):
         self.effects[what] += 1
 
     def _persons_word(self, case: Modelled) -> str | None:
-        """What a careful person says: of a change in doubt the truth, once nothing is on its way any more."""
+        """What a person says of a change in doubt: what the system shows.
+
+        Of one that cannot be read back a careful person says nothing while it may be on its way; of the
+        others they may be hasty, since `done` looks again.
+        """
         if case.waits_as is not EscalationKind.IN_DOUBT:
             return "yes"
-        if any(change.what[0] == case.id for change in self.on_their_way):
+        on_their_way = [change.what for change in self.on_their_way if change.what[0] == case.id]
+        if any(not CAN_BE_READ_BACK[name] for _, name, _ in on_their_way):
             return None
+        self.seen["hasty word"] += bool(on_their_way)
         made = {bool(self.effects[case.id, one.name, case.version]) for one in case.unresolved()}
         return None if len(made) > 1 else WAS_DONE if made == {True} else WAS_NOT_DONE
 
