@@ -252,6 +252,7 @@ class LedgerAndModel(RuleBasedStateMachine):
         how=st.sampled_from([None, None, "done", "failed", "failed", *OUTCOMES]),
         cut=cuts,
         cut_at=st.integers(0, 2),
+        late=st.sampled_from([None, "renew", "intend", "end", "give up"]),
     )
     def work(
         self,
@@ -262,8 +263,9 @@ class LedgerAndModel(RuleBasedStateMachine):
         how: str | None,
         cut: int | None,
         cut_at: int,
+        late: str | None,
     ) -> None:
-        """An attempt, begun when one may be, as far as it comes."""
+        """An attempt, begun when one may be, as far as it comes; an earlier one may speak in the midst of it."""
         waits = min((case.not_before for case in self._waits_to_be_worked()), default=self.now)
         self._move_clock(max(waits - self.now, timedelta()))
         due, before = self._due(), len(self.hands)
@@ -273,9 +275,28 @@ class LedgerAndModel(RuleBasedStateMachine):
         hand = self.hands[-1]
         if goes_on and (hand, name) in self._before_a_body():
             self._commit(hand, name, becomes, goes_on, cut if cut_at == 1 else None)
+        if late is not None:
+            self._speak_late(hand, name, late)
         if how is not None:
             self._end_somehow(hand, how, cut if cut_at == 2 else None)
         self._forget_the_long_dead()
+
+    def _speak_late(self, hand: Hand, name: str, what: str) -> None:
+        """What an earlier attempt of the case says while another has it in hand: nobody listens."""
+        case = self._of(hand)
+        for earlier in [one for one in self.hands if one.begun.case == case.id and one is not hand]:
+            number = earlier.begun.number
+            match what:
+                case "renew":
+                    assert not attempts.renew(self.ledger, case.id, number)
+                case "intend":
+                    self._intend(earlier, case, name)
+                case "end":
+                    self._end(earlier, case, OUTCOMES["done"])
+                case "give up":
+                    given = (self.ledger, case.id, number, "died", earlier.begun.worker)
+                    assert endings.abandon(*given, Loss.CRASH, BACKOFF, 0.0) is None
+            self.seen["spoke late"] += 1
 
     @rule(which=indexes, skew=st.sampled_from([0, -1, 1]), cut=cuts)
     def begin_whatever(self, which: int, skew: int, cut: int | None) -> None:
@@ -809,6 +830,7 @@ MUST_BE_SEEN = {
     "taken back",
     "too late to end",
     "too late to intend",
+    "spoke late",
     "took effect late",
     "Done and done",
     "Escalated and escalated",
