@@ -14,6 +14,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
 from casehand.queue.cases import CaseLine, find_case, tell
 from casehand.queue.check import as_stored
+from casehand.queue.commits import CommitState
 from casehand.queue.escalations import Escalation
 from casehand.queue.fields import Unfit, reader_for
 from casehand.queue.notices import Notice, notices
@@ -105,6 +106,9 @@ def cancel(which: Which) -> None:
     case = find_case(office.ledger, which)
     ledger_escalations.cancel(office.ledger, case.id, office.person)
     say(f"{case.reference} is cancelled.")
+    for change in tell(office.ledger, case.id).commits:
+        if change.state is CommitState.INTENDED:
+            say(f"It is not known whether this was done: {change.name}. Look into the system.")
 
 
 def _as_entry(notice: Notice) -> dict[str, object]:

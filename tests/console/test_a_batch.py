@@ -135,16 +135,18 @@ def test_cases_are_closed_and_cancelled(casehand: Any) -> None:
 
 
 def test_a_change_in_doubt_is_settled_by_the_persons_word(casehand: Any) -> None:
-    casehand.hand_in("T001,10.00,break", "T002,20.00,break")
+    casehand.hand_in("T001,10.00,break", "T002,20.00,break", "T003,30.00,break")
     assert casehand.work() == 3
+    cancelled = casehand("escalations", "cancel", "T003").stdout
+    assert cancelled.startswith("T003 is cancelled.\nIt is not known whether this was done: pay.")
     assert {one["kind"] for one in casehand.json("escalations")} == {"in doubt"}
     assert "it was done / it was not done" in casehand("escalations").stdout
-    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00"]
+    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00", "T003 30.00"]
     (casehand.folder / "mended").touch()
     casehand("escalations", "answer", "T001", "it was done")
     casehand("escalations", "answer", "T002", "it was not done")
     assert casehand.work() == 0
-    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00", "T002 20.00"]
+    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00", "T002 20.00", "T003 30.00"]
 
 
 def test_what_is_paused_waits_and_what_is_not_does_not(casehand: Any) -> None:
