@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONDON = ZoneInfo("Europe/London")
 LOOK_AHEAD_DAYS = 400
+ONE_DAY = timedelta(days=1)
+MIDNIGHT = time.max
+"""Stands for 24:00, which no `time` can be."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Hours:
             raise ValueError(f"hours must look like 'Mon-Sat 07:00-19:00', not {text!r}")
         days, *numbers = found.groups()
         first_hour, first_minute, last_hour, last_minute = map(int, numbers)
-        closes = time.max if (last_hour, last_minute) == (24, 0) else time(last_hour, last_minute)
+        closes = MIDNIGHT if (last_hour, last_minute) == (24, 0) else time(last_hour, last_minute)
         hours = cls(frozenset(_weekdays(days)), time(first_hour, first_minute), closes, closed)
         if hours.opens >= hours.closes:
             raise ValueError(f"hours must open before they close: {text!r}")
@@ -37,25 +40,47 @@ class Hours:
 
     def may_begin(self, at: datetime, length: timedelta) -> bool:
         """Whether work that takes so long would be over before closing time."""
-        local = at.astimezone(self.zone)
-        return self._is_day(local.date()) and self._at(local.date(), self.opens) <= at <= (
-            self._at(local.date(), self.closes) - length
+        day = at.astimezone(self.zone).date()
+        if not self._is_day(day) or at < self._opening(day):
+            return False
+        while self._closing(day) < at + length and self._is_open_all_night_after(day):
+            day += ONE_DAY
+        return at + length <= self._closing(day)
+
+    def ever_fits(self, length: timedelta) -> bool:
+        """Whether it is open for so long at a stretch on any of its days."""
+        return any(
+            self._is_day(day) and self.may_begin(self._opening(day), length)
+            for day in (date(2001, 1, 1) + timedelta(days=ahead) for ahead in range(7))
         )
 
     def next_opening(self, at: datetime) -> datetime:
         """The next time it opens after `at`. Raises ValueError when it never does."""
         today = at.astimezone(self.zone).date()
         for day in (today + timedelta(days=ahead) for ahead in range(LOOK_AHEAD_DAYS)):
-            opening = self._at(day, self.opens)
+            opening = self._opening(day)
             if self._is_day(day) and opening > at:
                 return opening
         raise ValueError("these hours never open")
 
+    def _is_open_all_night_after(self, day: date) -> bool:
+        return self.opens == time.min and self.closes == MIDNIGHT and self._is_day(day + ONE_DAY)
+
     def _is_day(self, day: date) -> bool:
         return day.weekday() in self.weekdays and day not in self.closed
 
-    def _at(self, day: date, when: time) -> datetime:
-        return datetime.combine(day, when, self.zone)
+    def _opening(self, day: date) -> datetime:
+        return self._in_utc(day, self.opens)
+
+    def _closing(self, day: date) -> datetime:
+        if self.closes == MIDNIGHT:
+            return self._in_utc(day + ONE_DAY, time.min)
+        # On the two nights when the clocks change this may be two moments: the earlier is the safe one.
+        return min(self._in_utc(day, self.closes.replace(fold=fold)) for fold in (0, 1))
+
+    def _in_utc(self, day: date, when: time) -> datetime:
+        # Between two times of one zone Python reckons by the wall clock, which lies when the clocks change.
+        return datetime.combine(day, when, self.zone).astimezone(UTC)
 
 
 def _weekdays(text: str) -> Iterator[int]:

@@ -1,7 +1,9 @@
 """`casehand escalations`: what waits for a person, and the ways to settle it."""
 
 import json as json_module
+from dataclasses import asdict, fields
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import Annotated
 
@@ -13,14 +15,14 @@ from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
 from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
-from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseLine, find_case, tell
 from casehand.queue.check import as_stored
+from casehand.queue.commits import CommitState
 from casehand.queue.escalations import Escalation
 from casehand.queue.fields import Unfit, reader_for
+from casehand.queue.notices import Notice, notices
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.paging import in_pages
-from casehand.queue.pauses import all_pauses
 from casehand.queue.reasons import reason_for
 from casehand.workflows.forms import check_form
 
@@ -53,10 +55,12 @@ def escalations(
     office = Office()
     look = partial(ledger_escalations.waiting, office.ledger, workflow, batch)
     begin = None if after is None else find_case(office.ledger, after).id
+    standing = notices(office.ledger, workflow, batch) if begin is None else []
     if json:
-        stream_json(in_pages(look, attrgetter("case"), limit, begin))
+        stream_json(chain(map(_as_entry, standing), in_pages(look, attrgetter("case"), limit, begin)))
         return
-    _tell_notices(office)
+    for notice in standing:
+        say(str(notice))
     most = limit or LIST_LIMIT
     found = look(most + 1, begin)
     listed = found[:most]
@@ -118,16 +122,15 @@ def cancel(which: Which) -> None:
     case = find_case(office.ledger, which)
     ledger_escalations.cancel(office.ledger, case.id, office.person)
     say(f"{case.reference} is cancelled.")
+    for change in tell(office.ledger, case.id).commits:
+        if change.state is CommitState.INTENDED:
+            say(f"It is not known whether this was done: {change.name}. Look into the system.")
 
 
-def _tell_notices(office: Office) -> None:
-    """What a person should know of that is no single case's trouble."""
-    for pause in all_pauses(office.ledger):
-        say(f"The {pause.kind} {pause.name} is paused ({pause.reason}): `casehand resume` lets it go on.")
-    for breaker in open_breakers(office.ledger):
-        say(
-            f"The system of the bot {breaker.bot} fails case after case: its cases wait, and one tries at times."
-        )
+def _as_entry(notice: Notice) -> dict[str, object]:
+    """A notice among the escalations: with all their fields, of which it has few, so that readers find each."""
+    empty = dict.fromkeys(field.name for field in fields(Escalation))
+    return empty | {"kind": "notice"} | asdict(notice)
 
 
 def _ways(escalation: Escalation) -> str:

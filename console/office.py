@@ -8,6 +8,8 @@ from functools import cached_property
 from redis import Redis
 from redis.exceptions import RedisError
 
+from casehand.bots.bot import Bot
+from casehand.bots.hours import Hours
 from casehand.exceptions import CasehandError
 from casehand.queue.dispatch import Dispatcher
 from casehand.queue.known import make_known
@@ -45,8 +47,10 @@ class Office:
             return "unknown"
 
     def workflow(self, name: str) -> Workflow:
-        """The workflow of that name, made known to the ledger."""
+        """The workflow of that name, made known to the ledger. Raises CasehandError when it could never begin."""
         workflow = find_workflow(self.workflows, name)
+        for bot in workflow.bots.values():
+            _check_hours(bot, workflow)
         make_known(self.ledger, workflow.name, workflow.bot_names, workflow.timeout)
         return workflow
 
@@ -71,3 +75,18 @@ class Office:
         except (CasehandError, RedisError):
             return False
         return True
+
+
+def _check_hours(bot: type[Bot], workflow: Workflow) -> None:
+    """Raise CasehandError when the bot is never open for as long as the workflow may take."""
+    if bot.hours is None:
+        return
+    try:
+        fits = Hours.parse(bot.hours, bot.closed).ever_fits(workflow.timeout)
+    except ValueError as error:
+        raise CasehandError(f"the bot {bot.name} cannot be used: {error}") from None
+    if not fits:
+        raise CasehandError(
+            f"{workflow.name} may take {workflow.timeout}, and the bot {bot.name} is never open for so long "
+            f"({bot.hours}): shorten the workflow's timeout, or correct the bot's hours"
+        )

@@ -12,6 +12,7 @@ from casehand.bots.evidence import read_evidence
 from casehand.console.completion import complete_workflow
 from casehand.console.listing import (
     LIST_LIMIT,
+    as_plain,
     say,
     say_there_are_more,
     say_who_waits,
@@ -21,6 +22,7 @@ from casehand.console.listing import (
     stream_json,
 )
 from casehand.console.office import Office
+from casehand.exceptions import CasehandError
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
 from casehand.queue.paging import in_pages
@@ -118,15 +120,16 @@ def case(
     office = Office()
     story = tell(office.ledger, which)
     written = [] if evidence is None else _write_evidence(office, story, evidence)
+    kept = _evidence_kept(office, story.line.id)
     if json:
-        show_json(story)
+        show_json(as_plain(story) | {"evidence": kept})
         return
-    _tell(story)
+    _tell(story, kept)
     for path in written:
         say(f"written: {path}")
 
 
-def _tell(story: CaseStory) -> None:
+def _tell(story: CaseStory, kept: dict[int, list[str]]) -> None:
     line = story.line
     say(f"{line.reference}  {line.workflow}  {line.state}")
     if line.reason:
@@ -150,6 +153,10 @@ def _tell(story: CaseStory) -> None:
         if attempt.reason:
             title += f" ({attempt.reason})"
         show_table(title, ("At", "Step", "Seconds", "Ended by", "Evidence"), steps)
+        # An attempt whose horse was killed has written no steps, and yet has left pictures.
+        told = {one.get("evidence") for one in attempt.steps}
+        if untold := [name for name in kept.get(attempt.number, []) if name not in told]:
+            say(f"Attempt {attempt.number} also left: {', '.join(untold)} (--evidence writes them out)")
     if story.commits:
         rows = [(one.name, one.attempt, one.state, one.intended_at, one.resolved_by) for one in story.commits]
         show_table("Changes", ("Change", "Attempt", "State", "Begun", "Resolved by"), rows)
@@ -167,12 +174,25 @@ def _tell(story: CaseStory) -> None:
     show_table("Audit", ("At", "Who", "Did", "From", "To"), moves)
 
 
+def _evidence_kept(office: Office, case: str) -> dict[int, list[str]]:
+    """The evidence files on this machine, by attempt."""
+    kept: dict[int, list[str]] = {}
+    for file in sorted((office.settings.evidence / case).glob("[0-9]*/[0-9]*")):
+        kept.setdefault(int(file.parent.name), []).append(file.name)
+    return kept
+
+
 def _write_evidence(office: Office, story: CaseStory, folder: Path) -> list[Path]:
     key = office.ledger.key_of(story.line.id)
     written = []
     for source in sorted((office.settings.evidence / story.line.id).glob("*/*")):
         target = folder / f"{story.line.reference}-attempt-{source.parent.name}-{source.name}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(read_evidence(source, key.open))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(read_evidence(source, key.open))
+        except OSError as error:
+            raise CasehandError(
+                f"{folder} cannot be written to ({error.strerror}): name another folder"
+            ) from None
         written.append(target)
     return written

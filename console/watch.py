@@ -4,10 +4,12 @@ from datetime import timedelta
 from time import monotonic
 from types import TracebackType
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from casehand.console.listing import say, screen
 from casehand.queue.backlog import unfinished
+from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import counts
 from casehand.queue.ledger import Ledger
 
@@ -32,6 +34,7 @@ class Watch:
         self._said = -1
         self._counts: dict[str, int] = {}
         self._changed = monotonic()
+        self._told: set[str] = set()
 
     def __enter__(self) -> "Watch":
         if screen().is_terminal:
@@ -62,4 +65,13 @@ class Watch:
             say(f"{ended} of {total}: {text}")
         if now != self._counts:
             self._counts, self._changed = now, monotonic()
+        self._tell_of_breakers()
         return unfinished(self._ledger, self._patience, most=1) == 0
+
+    def _tell_of_breakers(self) -> None:
+        """Say once why nothing moves, while cases wait for a system to come back."""
+        open_now = {breaker.bot for breaker in open_breakers(self._ledger)}
+        for bot in sorted(open_now - self._told):
+            text = f"The bot {bot} fails case after case: its cases wait until one that tries gets through."
+            self._bar.console.print(escape(text), soft_wrap=True)
+        self._told = open_now

@@ -15,7 +15,7 @@ from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits
 from casehand.console.office import Office
 from casehand.console.watch import Watch
 from casehand.queue.cases import counts
-from casehand.queue.pauses import all_pauses
+from casehand.queue.notices import notices
 from casehand.queue.reconciler import Reconciler
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.workflows.installed import installed_bots
@@ -47,13 +47,13 @@ def work(
     office = Office()
     _run(office, _sized(workers, lanes), burst)
     left = counts(office.ledger)["escalated"]
-    paused = all_pauses(office.ledger)
+    standing = notices(office.ledger)
     if burst and left:
         say_who_waits(left)
-    if burst and paused:
-        names = ", ".join(f"the {one.kind} {one.name}" for one in paused)
-        say(f"Paused: {names}. `casehand status` says why.")
-    if burst and (left or paused):
+    if burst and standing:
+        for notice in standing:
+            say(str(notice))
+    if burst and (left or standing):
         raise typer.Exit(NEEDS_A_PERSON)
 
 
@@ -114,10 +114,10 @@ def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
 
 def _run(office: Office, size: _Size, burst: bool) -> None:
     check_skipping_works()
-    _warn_of_idle_lanes(office, size)
     office.settings.vault()
     for workflow in office.workflows:
         office.workflow(workflow)
+    _warn_of_idle_lanes(office, size)
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
     _run_crew(office, size, burst)

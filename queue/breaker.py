@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 
 from casehand.queue import audit, schema
 from casehand.queue.ledger import Ledger
@@ -59,14 +60,7 @@ def broken(now: datetime) -> ColumnElement[bool]:
 
 def lock(connection: Connection, workflow: str) -> Sequence[OpenBreaker]:
     """The open breakers that concern a workflow, locked, so that one case at a time becomes the probe."""
-    bots = select(BotsOf.bot).where(BotsOf.workflow == workflow)
-    rows = connection.execute(
-        select(schema.breakers)
-        .where(Breakers.opened_at.is_not(None), Breakers.bot.in_(bots))
-        .order_by(Breakers.bot)
-        .with_for_update()
-    )
-    return [OpenBreaker(row.bot, row.opened_at, row.probe_at, row.probes) for row in rows]
+    return _open_among(connection, _bots(connection, workflow))
 
 
 def begin_probe(
@@ -82,25 +76,45 @@ def begin_probe(
 
 
 def note_failure(
-    connection: Connection, workflow: str, now: datetime, policy: BreakerPolicy, actor: str
+    connection: Connection,
+    workflow: str,
+    now: datetime,
+    policy: BreakerPolicy,
+    actor: str,
+    bot: str | None = None,
 ) -> datetime | None:
-    """Count a failed attempt against the workflow's bots.
+    """Count a failed attempt against `bot`, or all the workflow's bots when it is not known which failed.
 
     Returns when a case may probe next, if a breaker was open already: then the failure is not the case's.
     """
-    probe_at = max((breaker.probe_at for breaker in lock(connection, workflow)), default=None)
+    bots = _bots(connection, workflow)
+    concerned = [bot] if bot in bots else bots
+    counted = _locked(connection, concerned)
+    probe_at = max((row.probe_at for row in counted.values() if row.opened_at is not None), default=None)
     if probe_at is None:
-        for bot in _bots(connection, workflow):
-            _count(connection, bot, now, policy, actor)
+        for one in concerned:
+            _count(connection, one, counted.get(one), now, policy, actor)
     return probe_at
 
 
 def note_success(connection: Connection, workflow: str, now: datetime, actor: str) -> None:
     """The workflow's systems answered: close their breakers and count from nought again."""
-    bots = select(BotsOf.bot).where(BotsOf.workflow == workflow)
-    for breaker in lock(connection, workflow):
+    bots = _bots(connection, workflow)
+    for breaker in _open_among(connection, bots):
         audit.record(connection, now, actor, "breaker closed", f"bot {breaker.bot}")
     connection.execute(delete(schema.breakers).where(Breakers.bot.in_(bots)))
+
+
+def probe_now(connection: Connection, bot: str, now: datetime, by: str) -> bool:
+    """Let one case try a bot's system at once, by a person's word; False when its breaker is not open."""
+    tried = connection.execute(
+        update(schema.breakers)
+        .where(Breakers.bot == bot, Breakers.opened_at.is_not(None))
+        .values(probe_at=now, probes=0)
+    )
+    if tried.rowcount:
+        audit.record(connection, now, by, "breaker to be tried", f"bot {bot}")
+    return tried.rowcount > 0
 
 
 def _bots(connection: Connection, workflow: str) -> list[str]:
@@ -108,13 +122,28 @@ def _bots(connection: Connection, workflow: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def _count(connection: Connection, bot: str, now: datetime, policy: BreakerPolicy, actor: str) -> None:
-    failures = connection.execute(
-        select(Breakers.failures).where(Breakers.bot == bot).with_for_update()
-    ).scalar()
-    if failures is None:
+def _open_among(connection: Connection, bots: Sequence[str]) -> list[OpenBreaker]:
+    return [
+        OpenBreaker(row.bot, row.opened_at, row.probe_at, row.probes)
+        for row in _locked(connection, bots).values()
+        if row.opened_at is not None
+    ]
+
+
+def _locked(connection: Connection, bots: Sequence[str]) -> dict[str, Row[Any]]:
+    # Those that are not open too: whoever is about to open one is waited for.
+    rows = connection.execute(
+        select(schema.breakers).where(Breakers.bot.in_(bots)).order_by(Breakers.bot).with_for_update()
+    )
+    return {row.bot: row for row in rows}
+
+
+def _count(
+    connection: Connection, bot: str, row: Row[Any] | None, now: datetime, policy: BreakerPolicy, actor: str
+) -> None:
+    if row is None:
         connection.execute(insert(schema.breakers).values(bot=bot, failures=0, probes=0))
-    failed = (failures or 0) + 1
+    failed = (0 if row is None else row.failures) + 1
     opens = failed >= policy.failures
     connection.execute(
         update(schema.breakers)

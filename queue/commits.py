@@ -1,5 +1,6 @@
 """Intents: what an attempt was about to change in a legacy system, written down before it tried."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -62,6 +63,12 @@ def unresolved(connection: Connection, case: str) -> list[Intent]:
     return [intent for intent in of_case(connection, case) if intent.state is CommitState.INTENDED]
 
 
+def settle_at(connection: Connection, case: str) -> list[datetime]:
+    """When a no begins to count for each unresolved intent whose body has ended."""
+    ends = (intent.counts_from for intent in unresolved(connection, case))
+    return [counts_from for counts_from in ends if counts_from is not None]
+
+
 def intend(
     ledger: Ledger, case: str, attempt: int, name: str, bot: str | None, settles: timedelta
 ) -> int | None:
@@ -81,7 +88,8 @@ def intend(
             name=name,
             bot=bot,
             state=CommitState.INTENDED,
-            settles_seconds=round(settles.total_seconds()),
+            # Up, never down: a no must not count too early.
+            settles_seconds=math.ceil(settles.total_seconds()),
             intended_at=ledger.clock(),
         )
 

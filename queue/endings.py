@@ -79,10 +79,14 @@ def end(
 def abandon(
     ledger: Ledger, case: str, number: int, why: str, by: str, loss: Loss, backoff: Backoff, chance: float
 ) -> State | None:
-    """Take back a case whose horse is known to be dead; returns its new state, None if it was not held so."""
+    """Take back a case whose horse is known to be dead; returns its new state.
+
+    None if `by`, the worker of that horse, does not hold it so: of two that were given one job, the one
+    that came too late knows nothing of the other's horse.
+    """
     with ledger.writing() as connection:
         row = _in_hand(connection, case, number)
-        if row is None:
+        if row is None or row.worker != by:
             return None
         return _take_back(ledger, connection, row, why, by, loss, backoff, chance)
 
@@ -146,11 +150,7 @@ class _Ending:
 
     def again(self, action: str, reason: str, not_before: datetime, **columns: Any) -> State | None:
         """Back to the queue, and not before every change that may be on its way has settled."""
-        settled = [
-            intent.counts_from
-            for intent in commits.unresolved(self.connection, self.row.id)
-            if intent.counts_from is not None
-        ]
+        settled = commits.settle_at(self.connection, self.row.id)
         return self.move(
             State.QUEUED,
             action,
@@ -201,25 +201,25 @@ def _write(
             if kind is not EscalationKind.QUESTION and ending.is_in_doubt():
                 kind, reason = EscalationKind.IN_DOUBT, f"{reason} ({NOT_KNOWN})"
             return ending.escalate(kind, reason, question, scene)
-        case Failed(reason, scene):
-            return _fail(ending, reason, scene, backoff, chance, policy)
+        case Failed():
+            return _fail(ending, outcome, backoff, chance, policy)
 
 
 def _fail(
-    ending: _Ending, reason: str, scene: Scene, backoff: Backoff, chance: float, policy: BreakerPolicy
+    ending: _Ending, failed: Failed, backoff: Backoff, chance: float, policy: BreakerPolicy
 ) -> State | None:
     workflow, now = ending.row.workflow, ending.now
-    probe_at = breaker.note_failure(ending.connection, workflow, now, policy, ending.actor)
+    probe_at = breaker.note_failure(ending.connection, workflow, now, policy, ending.actor, failed.bot)
     if probe_at is not None:
-        return ending.again("waits", reason, now)
+        return ending.again("waits", failed.reason, now)
     failures = ending.row.failures + 1
     # A change of which nothing is known yet is worth one more look before a person is asked to look.
     spent = failures - 1 if ending.is_in_doubt() else failures
     if not backoff.is_spent(spent):
         not_before = ending.now + backoff.delay(failures, chance)
-        return ending.again("failed", reason, not_before, failures=failures)
+        return ending.again("failed", failed.reason, not_before, failures=failures)
     kind = EscalationKind.IN_DOUBT if ending.is_in_doubt() else EscalationKind.FAILURE
-    return ending.escalate(kind, reason, None, scene, failures=failures)
+    return ending.escalate(kind, failed.reason, None, failed.scene, failures=failures)
 
 
 def _take_back(

@@ -77,9 +77,13 @@ def answer(ledger: Ledger, case: str, given: object, by: str, seen: int | None =
     """
     with ledger.writing() as connection:
         now = ledger.clock()
+        not_before = now
         kind, question, key, _ = _open_one(ledger, connection, case, seen)
         if kind is EscalationKind.IN_DOUBT:
             _check_choice(given, [WAS_DONE, WAS_NOT_DONE])
+            if given == WAS_NOT_DONE:
+                # This no may be early too: where `done` can tell, it looks when nothing is on its way any more.
+                not_before = max([now, *commits.settle_at(connection, case)])
             state = CommitState.MADE if given == WAS_DONE else CommitState.NOT_MADE
             commits.resolve_all(connection, now, case, state, by)
         elif question is None:
@@ -87,7 +91,7 @@ def answer(ledger: Ledger, case: str, given: object, by: str, seen: int | None =
         else:
             _check_choice(given, question.get("choices"))
             _keep_answer(connection, case, str(question["key"]), key.seal_text(json.dumps(given)), now, by)
-        _requeue(connection, case, now, by, "answered")
+        _requeue(connection, case, now, by, "answered", not_before=not_before)
 
 
 def send_back(
@@ -188,7 +192,15 @@ def _keep_answer(
     )
 
 
-def _requeue(connection: Connection, case: str, now: datetime, by: str, action: str, **columns: Any) -> None:
+def _requeue(
+    connection: Connection,
+    case: str,
+    now: datetime,
+    by: str,
+    action: str,
+    not_before: datetime | None = None,
+    **columns: Any,
+) -> None:
     _settle(connection, case, now, by, action)
     if not move(
         connection,
@@ -198,7 +210,7 @@ def _requeue(connection: Connection, case: str, now: datetime, by: str, action: 
         at=now,
         actor=by,
         action=action,
-        not_before=now,
+        not_before=not_before or now,
         failures=0,
         crashes=0,
         sealed_reason=None,

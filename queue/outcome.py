@@ -36,6 +36,7 @@ class Failed:
 
     reason: str
     scene: Scene = Scene()
+    bot: str | None = None  #: whose system it was, where that is known; otherwise it counts against all
 
 
 @dataclass(frozen=True)

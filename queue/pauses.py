@@ -4,14 +4,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, delete, exists, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
-from casehand.queue import audit, schema
+from casehand.queue import audit, breaker, schema
 from casehand.queue.ledger import Ledger
 
-Cases = schema.cases.c
 Pauses = schema.pauses.c
 
 
@@ -45,12 +44,18 @@ def pause(ledger: Ledger, kind: PauseKind, name: str, reason: str, by: str) -> b
 
 
 def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
-    """Let it go on. Raises CasehandError when it is not paused."""
+    """Let it go on; a bot whose breaker is open, with one case that tries at once.
+
+    Raises CasehandError when nothing of it waits.
+    """
     with ledger.writing() as connection:
+        now = ledger.clock()
         gone = connection.execute(delete(schema.pauses).where(Pauses.kind == kind, Pauses.name == name))
-        if gone.rowcount == 0:
+        tries = kind is PauseKind.BOT and breaker.probe_now(connection, name, now, by)
+        if gone.rowcount:
+            audit.record(connection, now, by, "resumed", f"{kind} {name}")
+        elif not tries:
             raise CasehandError(f"the {kind} {name} is not paused: see `casehand status`")
-        audit.record(connection, ledger.clock(), by, "resumed", f"{kind} {name}")
 
 
 def all_pauses(ledger: Ledger) -> list[Pause]:
@@ -65,19 +70,19 @@ def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
     return any(one.kind == kind and one.name == name for one in all_pauses(ledger))
 
 
-def held() -> ColumnElement[bool]:
+def held(cases: FromClause = schema.cases) -> ColumnElement[bool]:
     """The SQL condition that a case of `cases` waits for a pause of its batch, workflow or a bot of that."""
     # Two queries down, SQLAlchemy would not know `cases` for the outer one, and hold every case.
     bots = (
         select(schema.workflow_bots.c.bot)
-        .where(schema.workflow_bots.c.workflow == Cases.workflow)
-        .correlate(schema.cases)
+        .where(schema.workflow_bots.c.workflow == cases.c.workflow)
+        .correlate(cases)
     )
     return exists(
         select(Pauses.name).where(
             or_(
-                (Pauses.kind == PauseKind.WORKFLOW) & (Pauses.name == Cases.workflow),
-                (Pauses.kind == PauseKind.BATCH) & (Pauses.name == Cases.batch),
+                (Pauses.kind == PauseKind.WORKFLOW) & (Pauses.name == cases.c.workflow),
+                (Pauses.kind == PauseKind.BATCH) & (Pauses.name == cases.c.batch),
                 (Pauses.kind == PauseKind.BOT) & Pauses.name.in_(bots),
             )
         )

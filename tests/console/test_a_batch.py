@@ -6,9 +6,17 @@ from typing import Any
 from redis import Redis
 
 from casehand.queue.dispatch import QUEUE
+from casehand.queue.ledger import Ledger
+from casehand.settings import load_settings
 
 STATES = {"queued", "working", "done", "escalated", "closed", "cancelled"}
 CASE_KEYS = {"id", "reference", "workflow", "batch", "state", "reason", "attempts", "commits"}
+
+
+def load_ledger() -> Ledger:
+    """The ledger that the commands use."""
+    settings = load_settings()
+    return Ledger.open(settings.ledger_url, settings.vault())
 
 
 def state(casehand: Any, reference: str) -> str:
@@ -127,16 +135,18 @@ def test_cases_are_closed_and_cancelled(casehand: Any) -> None:
 
 
 def test_a_change_in_doubt_is_settled_by_the_persons_word(casehand: Any) -> None:
-    casehand.hand_in("T001,10.00,break", "T002,20.00,break")
+    casehand.hand_in("T001,10.00,break", "T002,20.00,break", "T003,30.00,break")
     assert casehand.work() == 3
+    cancelled = casehand("escalations", "cancel", "T003").stdout
+    assert cancelled.startswith("T003 is cancelled.\nIt is not known whether this was done: pay.")
     assert {one["kind"] for one in casehand.json("escalations")} == {"in doubt"}
     assert "it was done / it was not done" in casehand("escalations").stdout
-    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00"]
+    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00", "T003 30.00"]
     (casehand.folder / "mended").touch()
     casehand("escalations", "answer", "T001", "it was done")
     casehand("escalations", "answer", "T002", "it was not done")
     assert casehand.work() == 0
-    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00", "T002 20.00"]
+    assert sorted(casehand.paid()) == ["T001 10.00", "T002 20.00", "T002 20.00", "T003 30.00"]
 
 
 def test_what_is_paused_waits_and_what_is_not_does_not(casehand: Any) -> None:
@@ -167,3 +177,25 @@ def test_work_not_before_a_time_waits(casehand: Any) -> None:
     assert ran.returncode == 0
     assert casehand.work() == 0
     assert state(casehand, "T001") == "queued"
+
+
+def test_a_case_in_doubt_shows_the_evidence_of_both_attempts_though_one_was_killed(casehand: Any) -> None:
+    casehand.hand_in("T001,10.00,break")
+    assert casehand.work() == 3
+    (case,) = casehand.json("cases")
+    kept = {"1": "01-before-pay.jpg", "2": "01-in-doubt.jpg"}
+    key = load_ledger().key_of(case["id"])
+    for attempt, name in kept.items():
+        folder = casehand.folder / "home" / "evidence" / case["id"] / attempt
+        folder.mkdir(parents=True)
+        (folder / name).write_bytes(key.seal(b"a picture"))
+
+    told = casehand("case", "T001", "--evidence", "pictures")
+
+    assert "Attempt 1 also left: 01-before-pay.jpg" in told.stdout
+    assert "Attempt 2 also left: 01-in-doubt.jpg" in told.stdout
+    written = sorted((casehand.folder / "pictures").iterdir())
+    assert [path.read_bytes() for path in written] == [b"a picture"] * 2
+    refused = casehand("case", "T001", "--evidence", "desk.py")
+    assert refused.stderr == "casehand: desk.py cannot be written to (File exists): name another folder\n"
+    assert casehand.json("case", "T001")["evidence"] == {number: [name] for number, name in kept.items()}

@@ -95,7 +95,7 @@ def test_missing_credentials_pause_the_bot_and_lose_nothing(casehand: Any) -> No
     assert casehand("enqueue", RENT_CHANGE, file).returncode == 0
     worked = casehand("work", "--workers", "1", "--burst")
     assert worked.returncode == 3
-    assert "Paused: the bot benefits." in worked.stdout
+    assert "The bot benefits is paused (" in worked.stdout
     status = casehand("status").stdout
     for name in ("CASEHAND_BOT_BENEFITS_URL", "_USERNAME", "_PASSWORD"):
         assert name in status

@@ -5,19 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from casehand.queue import attempts, commits, endings, escalations, schema
 from casehand.queue.attempts import GRACE, LEASE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.commits import CommitState
 from casehand.queue.endings import MOST_CRASHES, Loss
+from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
 from casehand.queue.state import State
@@ -371,6 +372,53 @@ def test_a_horse_that_is_said_to_be_dead_after_it_ended_its_attempt_changes_noth
 
     assert _lose(ledger, begun) is None
     assert row_of(begun.case).state == "done"
+
+
+def test_a_worker_that_was_given_the_same_job_too_late_takes_nothing_from_the_one_that_has_it(
+    ledger: Ledger, take_in: TakeIn, begin: Begin, row_of: RowOf
+) -> None:
+    begun = begin(take_in())
+    assert attempts.begin(ledger, begun.case, 1, "worker-2") is None
+
+    given = (ledger, begun.case, 1, "the horse died", "worker-2", Loss.CRASH, BACKOFF, 0.0)
+    assert endings.abandon(*given) is None
+
+    assert (row_of(begun.case).state, row_of(begun.case).worker) == ("working", "worker-1")
+    assert attempts.renew(ledger, begun.case, 1)
+
+
+def test_two_with_one_reference_are_never_in_work_at_once_though_the_first_comes_back_meanwhile(
+    ledger: Ledger,
+    known: str,
+    take_in: TakeIn,
+    escalate: Callable[..., Begun],
+    pass_time: PassTime,
+) -> None:
+    make_known(ledger, "housing-benefit/letter", ["benefits"], timedelta(minutes=5))
+    first = escalate(take_in()).case
+    pass_time(seconds=1)
+    second = take_in(workflow="housing-benefit/letter")
+    in_the_midst, go_on = Event(), Event()
+
+    def hold_up(*given: Any) -> None:
+        # The second has been moved, and no other transaction can see that yet.
+        if "INSERT INTO attempts" in given[2] and not in_the_midst.is_set():
+            in_the_midst.set()
+            assert go_on.wait(30)
+
+    def bring_back() -> Begun | None:
+        escalations.send_back(ledger, first, "a person")
+        return attempts.begin(ledger, first, 2, "worker-1")
+
+    event.listen(ledger.engine, "before_cursor_execute", hold_up)
+    with ThreadPoolExecutor(2) as pool:
+        of_the_second = pool.submit(attempts.begin, ledger, second, 1, "worker-2")
+        assert in_the_midst.wait(30)
+        of_the_first = pool.submit(bring_back)
+        wait([of_the_first], timeout=1)
+        go_on.set()
+        assert of_the_second.result() is not None
+        assert of_the_first.result() is None
 
 
 @pytest.mark.parametrize("loss", [Loss.CRASH, Loss.STOP])

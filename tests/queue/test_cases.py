@@ -14,8 +14,10 @@ from casehand.queue.backlog import unfinished
 from casehand.queue.backoff import Backoff
 from casehand.queue.cases import counts, counts_by_batch, find_case, find_cases, tell
 from casehand.queue.commits import CommitState
+from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Scene
+from casehand.queue.pauses import PauseKind, pause, resume
 from casehand.queue.state import State
 
 TakeIn = Callable[..., str]
@@ -223,3 +225,21 @@ def test_the_rows_that_were_not_taken_in_are_listed_in_their_order(ledger: Ledge
         (9, "rejected"),
     ]
     assert batches.rejections_of(ledger, "december") == []
+
+
+def test_a_case_whose_turn_comes_after_one_that_is_paused_or_meant_for_later_is_not_waited_for(
+    ledger: Ledger, known: str, take_in: TakeIn, pass_time: Callable[..., None]
+) -> None:
+    make_known(ledger, "housing-benefit/letter", ["benefits"], timedelta(minutes=5))
+    take_in("HB000001", batch="paused")
+    take_in("HB000002", not_before=ledger.clock() + timedelta(hours=1))
+    take_in("HB000003")
+    pause(ledger, PauseKind.BATCH, "paused", "month end", "a person")
+    pass_time(seconds=1)
+    for number in (1, 2):
+        take_in(f"HB00000{number}", workflow="housing-benefit/letter")
+    assert unfinished(ledger, timedelta(minutes=1)) == 1
+
+    take_in("HB000003", workflow="housing-benefit/letter")
+    resume(ledger, PauseKind.BATCH, "paused", "a person")
+    assert unfinished(ledger, timedelta(minutes=1)) == 4

@@ -37,6 +37,16 @@ def _crash(ledger: Ledger, begun: Begun) -> None:
     endings.abandon(ledger, begun.case, begun.number, "died", "worker-1", Loss.CRASH, Backoff(), 0.0)
 
 
+def test_the_time_to_settle_is_never_cut_short_by_rounding(
+    ledger: Ledger, take_in: TakeIn, begin: Begin
+) -> None:
+    begun = begin(take_in())
+
+    commits.intend(ledger, begun.case, 1, RENT, "benefits", timedelta(seconds=2.4))
+
+    assert _of(ledger, begun.case)[0].settles == timedelta(seconds=3)
+
+
 def test_an_intent_is_in_the_ledger_before_the_body_runs(
     ledger: Ledger, take_in: TakeIn, begin: Begin, pass_time: PassTime
 ) -> None:

@@ -218,6 +218,19 @@ def test_a_case_sent_back_as_it_is_keeps_its_data_and_answers_and_gets_all_its_t
     assert list(begun.answers.values()) == ['"yes"']
 
 
+@pytest.mark.parametrize(("said", "seconds"), [(WAS_DONE, 0), (WAS_NOT_DONE, 50)])
+def test_a_person_who_answers_while_the_change_may_be_on_its_way_does_not_hurry_the_robot(
+    ledger: Ledger, take_in: TakeIn, begin: Begin, row_of: RowOf, pass_time: PassTime, said: str, seconds: int
+) -> None:
+    case = take_in()
+    _put_in_doubt(ledger, begin, case)
+    pass_time(seconds=10)
+
+    escalations.answer(ledger, case, said, "a person")
+
+    assert row_of(case).not_before == ledger.clock() + timedelta(seconds=seconds)
+
+
 @pytest.mark.parametrize(
     ("said", "known_as"), [(WAS_DONE, CommitState.MADE), (WAS_NOT_DONE, CommitState.NOT_MADE)]
 )
@@ -226,11 +239,13 @@ def test_a_persons_word_settles_a_change_in_doubt(
     take_in: TakeIn,
     begin: Begin,
     audit_of: AuditOf,
+    pass_time: PassTime,
     said: str,
     known_as: CommitState,
 ) -> None:
     case = take_in()
     _put_in_doubt(ledger, begin, case)
+    pass_time(seconds=60)
 
     escalations.answer(ledger, case, said, "a person")
 

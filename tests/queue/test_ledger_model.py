@@ -120,10 +120,12 @@ class Modelled:
             and self.lease_until > now
         )
 
+    def settle_at(self) -> list[datetime]:
+        return [change.body_ended_at + SETTLES for change in self.unresolved() if change.body_ended_at]
+
     def again(self, action: str, not_before: datetime) -> State:
-        settled = [change.body_ended_at + SETTLES for change in self.unresolved() if change.body_ended_at]
         self.move(State.QUEUED, action)
-        self.not_before = max([not_before, *settled])
+        self.not_before = max([not_before, *self.settle_at()])
         self.lease_until = None
         return self.state
 
@@ -250,6 +252,7 @@ class LedgerAndModel(RuleBasedStateMachine):
         how=st.sampled_from([None, None, "done", "failed", "failed", *OUTCOMES]),
         cut=cuts,
         cut_at=st.integers(0, 2),
+        late=st.sampled_from([None, "renew", "intend", "end", "give up"]),
     )
     def work(
         self,
@@ -260,8 +263,9 @@ class LedgerAndModel(RuleBasedStateMachine):
         how: str | None,
         cut: int | None,
         cut_at: int,
+        late: str | None,
     ) -> None:
-        """An attempt, begun when one may be, as far as it comes."""
+        """An attempt, begun when one may be, as far as it comes; an earlier one may speak in the midst of it."""
         waits = min((case.not_before for case in self._waits_to_be_worked()), default=self.now)
         self._move_clock(max(waits - self.now, timedelta()))
         due, before = self._due(), len(self.hands)
@@ -271,9 +275,28 @@ class LedgerAndModel(RuleBasedStateMachine):
         hand = self.hands[-1]
         if goes_on and (hand, name) in self._before_a_body():
             self._commit(hand, name, becomes, goes_on, cut if cut_at == 1 else None)
+        if late is not None:
+            self._speak_late(hand, name, late)
         if how is not None:
             self._end_somehow(hand, how, cut if cut_at == 2 else None)
         self._forget_the_long_dead()
+
+    def _speak_late(self, hand: Hand, name: str, what: str) -> None:
+        """What an earlier attempt of the case says while another has it in hand: nobody listens."""
+        case = self._of(hand)
+        for earlier in [one for one in self.hands if one.begun.case == case.id and one is not hand]:
+            number = earlier.begun.number
+            match what:
+                case "renew":
+                    assert not attempts.renew(self.ledger, case.id, number)
+                case "intend":
+                    self._intend(earlier, case, name)
+                case "end":
+                    self._end(earlier, case, OUTCOMES["done"])
+                case "give up":
+                    given = (self.ledger, case.id, number, "died", earlier.begun.worker)
+                    assert endings.abandon(*given, Loss.CRASH, BACKOFF, 0.0) is None
+            self.seen["spoke late"] += 1
 
     @rule(which=indexes, skew=st.sampled_from([0, -1, 1]), cut=cuts)
     def begin_whatever(self, which: int, skew: int, cut: int | None) -> None:
@@ -404,18 +427,22 @@ class LedgerAndModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.hands)
     @rule(
-        which=indexes, loss=st.sampled_from([None, Loss.CRASH, Loss.CRASH, Loss.STOP, Loss.ORDER]), cut=cuts
+        which=indexes,
+        loss=st.sampled_from([None, Loss.CRASH, Loss.CRASH, Loss.STOP, Loss.ORDER]),
+        by_another=st.sampled_from([False, False, False, True]),
+        cut=cuts,
     )
-    def die(self, which: int, loss: Loss | None, cut: int | None) -> None:
-        """Unheard of, or seen by its worker, which gives the case up."""
+    def die(self, which: int, loss: Loss | None, by_another: bool, cut: int | None) -> None:
+        """Unheard of, or seen by its worker, which gives the case up; another that was given the job may not."""
         hand, case = self._hand(which)
         self._die(hand)
         if loss is None:
             return
         number = hand.begun.number
+        by = "another worker" if by_another else hand.begun.worker
         with self._power(cut):
-            lost = endings.abandon(self.ledger, case.id, number, "died", "w", loss, BACKOFF, 0.0)
-            if case.state is not State.WORKING or case.attempts != number:
+            lost = endings.abandon(self.ledger, case.id, number, "died", by, loss, BACKOFF, 0.0)
+            if by_another or case.state is not State.WORKING or case.attempts != number:
                 assert lost is None
                 return
             assert lost == self._model_loss(case, loss)
@@ -470,11 +497,15 @@ class LedgerAndModel(RuleBasedStateMachine):
             assert went_well == is_asked
             if not is_asked:
                 return
+            not_before = self.now
             if case.waits_as is EscalationKind.IN_DOUBT:
+                if given == WAS_NOT_DONE:
+                    not_before = max([self.now, *case.settle_at()])
                 self._model_word(case, CommitState.MADE if given == WAS_DONE else CommitState.NOT_MADE)
             else:
                 case.answers.add("go on")
             self._model_requeue(case, "answered")
+            case.not_before = not_before
 
     def _send_back(self, case: Modelled, amend: bool, cut: int | None) -> None:
         amended = json.dumps({"version": case.version + 1}) if amend else None
@@ -709,11 +740,17 @@ class LedgerAndModel(RuleBasedStateMachine):
         self.effects[what] += 1
 
     def _persons_word(self, case: Modelled) -> str | None:
-        """What a careful person says: of a change in doubt the truth, once nothing is on its way any more."""
+        """What a person says of a change in doubt: what the system shows.
+
+        Of one that cannot be read back a careful person says nothing while it may be on its way; of the
+        others they may be hasty, since `done` looks again.
+        """
         if case.waits_as is not EscalationKind.IN_DOUBT:
             return "yes"
-        if any(change.what[0] == case.id for change in self.on_their_way):
+        on_their_way = [change.what for change in self.on_their_way if change.what[0] == case.id]
+        if any(not CAN_BE_READ_BACK[name] for _, name, _ in on_their_way):
             return None
+        self.seen["hasty word"] += bool(on_their_way)
         made = {bool(self.effects[case.id, one.name, case.version]) for one in case.unresolved()}
         return None if len(made) > 1 else WAS_DONE if made == {True} else WAS_NOT_DONE
 
@@ -793,6 +830,7 @@ MUST_BE_SEEN = {
     "taken back",
     "too late to end",
     "too late to intend",
+    "spoke late",
     "took effect late",
     "Done and done",
     "Escalated and escalated",

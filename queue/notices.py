@@ -1,0 +1,71 @@
+"""Notices: what holds up many cases and is for a person to know, told once and not once for each of them."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from casehand.queue import schema
+from casehand.queue.breaker import OpenBreaker, open_breakers
+from casehand.queue.ledger import Ledger
+from casehand.queue.pauses import Pause, PauseKind, all_pauses
+
+Batches = schema.batches.c
+BotsOf = schema.workflow_bots.c
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that stands until it is over or a person ends it."""
+
+    subject: str  #: such as "bot benefits"
+    reason: str
+    opened_at: datetime
+
+    def __str__(self) -> str:
+        return f"The {self.subject} {self.reason}."
+
+
+def notices(ledger: Ledger, workflow: str | None = None, batch: str | None = None) -> list[Notice]:
+    """What stands now, oldest first; only what concerns that workflow, and that batch's."""
+    concerned = _concerned(ledger, workflow, batch)
+    standing = [
+        *(_of_pause(pause) for pause in all_pauses(ledger)),
+        *(_of_breaker(breaker) for breaker in open_breakers(ledger)),
+    ]
+    found = [notice for notice in standing if concerned is None or notice.subject in concerned]
+    return sorted(found, key=lambda notice: (notice.opened_at, notice.subject))
+
+
+def _of_pause(pause: Pause) -> Notice:
+    go_on = f"`casehand resume {pause.kind} {pause.name}` lets it go on"
+    return Notice(f"{pause.kind} {pause.name}", f"is paused ({pause.reason}): {go_on}", pause.paused_at)
+
+
+def _of_breaker(breaker: OpenBreaker) -> Notice:
+    reason = (
+        "fails case after case: its cases wait at no cost, and one tries from time to time; "
+        f"`casehand resume bot {breaker.bot}` lets one try at once"
+    )
+    return Notice(f"bot {breaker.bot}", reason, breaker.opened_at)
+
+
+def _concerned(ledger: Ledger, workflow: str | None, batch: str | None) -> Set[str] | None:
+    """The subjects that the cases of a workflow, or of a batch, wait for; None for all."""
+    if workflow is None and batch is None:
+        return None
+    with ledger.reading() as connection:
+        matching = select(Batches.id, Batches.workflow)
+        if batch is not None:
+            matching = matching.where(Batches.id == batch)
+        if workflow is not None:
+            matching = matching.where(Batches.workflow == workflow)
+        batches = connection.execute(matching).all()
+        workflows = {row.workflow for row in batches} | ({workflow} if workflow and batch is None else set())
+        bots = connection.execute(select(BotsOf.bot).where(BotsOf.workflow.in_(workflows))).scalars().all()
+    return {
+        *(f"{PauseKind.BATCH} {row.id}" for row in batches),
+        *(f"{PauseKind.WORKFLOW} {name}" for name in workflows),
+        *(f"{PauseKind.BOT} {name}" for name in bots),
+    }
