@@ -92,6 +92,7 @@ class Bench:
             assert not claim.has_rent(change.weekly_rent, change.from_date)
             claim.add_rent(change.weekly_rent, change.from_date)
             assert claim.has_rent(change.weekly_rent, change.from_date)
+            session.leave_page()
 
         return work
 
