@@ -135,11 +135,17 @@ class ClaimScreen(Screen):
         super().__init__(bot)
         self.reference = reference
         self._address = address
-        self._read_afresh()
+        text = self._go(f"Claim {reference}\n", address)
+        # The screen's text holds its tables, a tab between the cells: the browser need not be asked for each.
+        self._take_in([line.split("\t") for line in text.splitlines()])
 
     def has_rent(self, weekly_rent: Decimal, from_date: date) -> bool:
-        """Whether the claim has this rent, read afresh from the system."""
-        self._read_afresh()
+        """Whether the claim has this rent, read afresh from the system without showing it on the page."""
+        reading = self.bot.read(self._address)
+        _raise_trouble(reading.text)
+        if f"Claim {self.reference} " not in reading.text:
+            raise SystemException("the system answered with another screen than the claim")
+        self._take_in(reading.rows)
         return (weekly_rent, from_date) in self.rents
 
     def add_rent(self, weekly_rent: Decimal, from_date: date) -> None:
@@ -171,11 +177,8 @@ class ClaimScreen(Screen):
         """The claim's decision letter, a PDF."""
         return self.bot.download(self.frame.get_by_role("link", name="Letter").click)
 
-    def _read_afresh(self) -> None:
-        text = self._go(f"Claim {self.reference}\n", self._address)
-        # The tables have neither headings nor names: a value stands in the cell after its label. The screen's
-        # text holds them, a tab between the cells, so that the browser need not be asked for each.
-        rows = [line.split("\t") for line in text.splitlines()]
+    def _take_in(self, rows: list[list[str]]) -> None:
+        # The tables have neither headings nor names: a value stands in the cell after its label.
         labelled = {label: value for row in rows for label, value in zip(row[::2], row[1::2], strict=False)}
         self.status = labelled["Status"]
         self.weekly_award = _pounds(labelled["Weekly award"])

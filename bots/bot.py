@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import SecretStr
 
@@ -17,6 +17,8 @@ from casehand.exceptions import OutsideAddress, SystemException
 
 if TYPE_CHECKING:
     from playwright.sync_api import Dialog, Frame, Page, ViewportSize
+
+    from casehand.bots.reading import Reading
 
 BLANK = ("about", "blob", "data", "chrome-error")
 """Schemes of pages that come from no address."""
@@ -74,6 +76,20 @@ class Bot:
         """
         said: str = (where or self.page).evaluate("() => document.body ? document.body.innerText : ''")
         return said
+
+    def read(self, address: str) -> Reading:
+        """What the system answers at an address, asked for with the page's cookies and not rendered.
+
+        The page stays where it is, and no script runs. Raises SessionExpired when a sign-in is asked for,
+        OutsideAddress when it leads outside the bot's addresses, SystemException when the answer is an error.
+        """
+        from casehand.bots.reading import fetch
+
+        self.check()
+        address = urljoin(self.url, address)
+        reading = fetch(self.page.context.request, address, self._is_own, self.patience.total_seconds())
+        self.check()
+        return reading
 
     @contextmanager
     def confirming(self, text: str) -> Iterator[None]:

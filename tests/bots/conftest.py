@@ -35,6 +35,7 @@ class System(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/"
         self.asked: list[str] = []
+        self.connections: list[str | None] = []
         self.sign_ins: list[str] = []
         self.sessions: dict[str, str] = {}
         self.elsewhere = ""
@@ -50,12 +51,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.server.connections.append(self.headers.get("Connection"))
         user = self.server.sessions.get(self._cookie())
         match self.path:
             case "/letter":
                 self._answer("A letter", {"Content-Disposition": "attachment; filename=letter.txt"})
             case "/redirect":
                 self._answer("", {"Location": self.server.elsewhere}, 302)
+            case "/round":
+                self._answer("", {"Location": "/round"}, 302)
+            case "/onward":
+                self._answer("", {"Location": "/"}, 302)
+            case "/broken":
+                self._answer("Server Error", status=500)
             case "/popup":
                 self._answer("<button onclick=\"alert('A note!')\">Add</button>")
             case "/framed":
