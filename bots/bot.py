@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,11 +12,12 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import SecretStr
 
+from casehand.bots import filling
 from casehand.bots.hours import Hours
 from casehand.exceptions import OutsideAddress, SystemException
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Frame, Page, ViewportSize
+    from playwright.sync_api import Dialog, Frame, Locator, Page, ViewportSize
 
     from casehand.bots.reading import Reading
 
@@ -90,6 +91,16 @@ class Bot:
         reading = fetch(self.page.context.request, address, self._is_own, self.patience.total_seconds())
         self.check()
         return reading
+
+    def fill(self, form: Locator, values: Mapping[str, filling.Value]) -> None:
+        """Fill a form's fields in one go, each by its name or label, in the order given.
+
+        A text goes into a box; a list and a group of radio buttons take a choice's value or label, a tick box
+        True or False. The page hears of each as input and change, but of no keys. Raises SystemException,
+        which names the field and not its value, for one that is missing, hidden, disabled or read-only.
+        """
+        filling.fill(form, values)
+        self.check()
 
     @contextmanager
     def confirming(self, text: str) -> Iterator[None]:
