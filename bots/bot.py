@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from casehand.bots import filling
 from casehand.bots.hours import Hours
+from casehand.bots.loading import ENDINGS, Kind
 from casehand.exceptions import OutsideAddress, SystemException
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Bot:
     also: ClassVar[tuple[str, ...]] = ()  #: further addresses it needs, such as "https://login.example"
     viewport: ClassVar[ViewportSize] = {"width": 1024, "height": 700}
     patience: ClassVar[timedelta] = timedelta(seconds=10)  #: how long an action waits for the page
+    leaves_out: ClassVar[tuple[Kind, ...]] = ()  #: what its pages need not load: "images", "fonts", "styles"
     fresh_page: ClassVar[bool] = False
     """Whether each case gets a new page; else one that a good case leaves goes on to the next, from `url`."""
 
@@ -61,6 +63,11 @@ class Bot:
         self._trouble: SystemException | None = None
         self.watch(page)
         page.on("popup", self.watch)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if unknown := set(cls.leaves_out) - set(ENDINGS):
+            raise TypeError(f"leaves_out knows {', '.join(ENDINGS)}, and not {', '.join(sorted(unknown))}")
 
     def sign_in(self) -> None:
         """Sign in from `url`. Raise SignInRefused when the system refuses the account."""

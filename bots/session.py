@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from casehand.bots.bot import Account, Bot
 from casehand.bots.browser import WarmBrowser
+from casehand.bots.loading import leave_out
 from casehand.exceptions import SignInRefused, SystemException
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Session:
     def _on_fresh_page(self) -> Bot:
         self._close_pages()
         bot = self.bot(self.context.new_page(), self._url, self._account)
+        leave_out(bot.page, bot.leaves_out)
         bot.page.goto(self._url)
         return bot
 
