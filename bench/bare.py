@@ -7,7 +7,11 @@ from playwright.sync_api import sync_playwright
 
 from bench import clicks
 
-WAYS = {"same": clicks.change_rent, "shortest": clicks.change_rent_shortest}
+WAYS = {
+    "same": clicks.change_rent,
+    "reading": clicks.change_rent_reading,
+    "shortest": clicks.change_rent_shortest,
+}
 
 
 def main() -> None:

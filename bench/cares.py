@@ -16,16 +16,21 @@ from bench import clicks
 from bench.clicks import Place, Row
 from bench.run import WrongWork, changes_in, legacy_for
 from bench.tree import cpu_of, descendants
+from casehand.bots import filling
 from casehand.bots.benefits import BenefitsBot
 from casehand.bots.bot import Account
 from casehand.bots.browser import CONTEXT, WarmBrowser
 from casehand.bots.chromium import find_browser, launch_arguments
+from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
 from casehand.settings import PREFIX
 from casehand.workflows.rent_change import RentChange
 
 BLOCK = 3
 """Cases in a row of each kind."""
+WAYS_AT_MOST = 15
+FIELDS = range(12)
+FORM = "<form>" + "".join(f"<p>Field {number} <input name=f_{number}></p>" for number in FIELDS) + "</form>"
 
 Work = Callable[[Row], None]
 
@@ -36,6 +41,7 @@ class Bench:
 
     browser: Browser
     place: Place
+    folder: Path
 
     def ways(self) -> Iterator[tuple[str, Work]]:
         """Each way, by what it adds to the bare loop."""
@@ -46,6 +52,7 @@ class Bench:
             self._on(self._page(extra_http_headers=CONTEXT["extra_http_headers"])),
         )
         yield "Casehand's session and its bot's screens, in full", self._by_bot()
+        yield "the same, with its pictures before and after the change", self._by_bot(pictures=True)
         yield "a picture before and after the change", self._with_pictures(self._page())
         yield "the page's HTML five times", self._with_html(self._page())
         yield "a trace of the actions alone", self._traced(self._page(), rich=False)
@@ -54,6 +61,8 @@ class Bench:
             "the two further looks without a page (`context.request`)",
             self._looking_without_page(self._page()),
         )
+        yield "a form of twelve fields, filled one after another", self._filling(self._page(), _one_by_one)
+        yield "the same form, filled in one go (`bot.fill`)", self._filling(self._page(), _in_one_go)
 
     def _page(self, **options: object) -> Page:
         context = self.browser.new_context(viewport={"width": 1024, "height": 700}, **options)  # type: ignore[arg-type]
@@ -76,11 +85,16 @@ class Bench:
 
         return work
 
-    def _by_bot(self) -> Work:
+    def _by_bot(self, *, pictures: bool = False) -> Work:
         warm = WarmBrowser(Path(self.place.browser), launch_arguments(), [self.place.url])
         warm._browser = self.browser  # One driver for all: two cannot run in one process.
         account = Account(self.place.username, SecretStr(self.place.password))
         session = Session(BenefitsBot, self.place.url, account, warm)
+        # All others have signed in by now, too.
+        session.open()
+        session.leave_page()
+        # Every claimant of the practice system is one.
+        evidence = Evidence(self.folder, bytes, ["Test"])
 
         def work(row: Row) -> None:
             day, month, year = row.from_date.split("/")
@@ -90,8 +104,13 @@ class Bench:
             assert isinstance(bot, BenefitsBot)
             claim = bot.open_claim(change.claim)
             assert not claim.has_rent(change.weekly_rent, change.from_date)
+            if pictures:
+                evidence.screenshot(bot.page, "before")
             claim.add_rent(change.weekly_rent, change.from_date)
             assert claim.has_rent(change.weekly_rent, change.from_date)
+            if pictures:
+                evidence.screenshot(bot.page, "after")
+            session.leave_page()
 
         return work
 
@@ -132,19 +151,42 @@ class Bench:
 
         return work
 
+    def _filling(self, page: Page, fill: Callable[[Page, dict[str, str]], None]) -> Work:
+        def work(row: Row) -> None:
+            clicks.change_rent(page, self.place, row)
+            page.set_content(FORM)
+            fill(page, {f"f_{number}": f"{row.claim} {number}" for number in FIELDS})
+            assert page.locator(f"[name=f_{FIELDS[-1]}]").input_value() == f"{row.claim} {FIELDS[-1]}"
+
+        return work
+
+
+def _one_by_one(page: Page, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        page.locator(f"[name={name}]").fill(value)
+
+
+def _in_one_go(page: Page, values: dict[str, str]) -> None:
+    filling.fill(page.locator("form"), values)
+
 
 def report(rounds: int) -> list[str]:
     """Measure every way in turns, and tell of it in Markdown."""
     with (
         TemporaryDirectory(prefix="bench") as folder,
-        legacy_for(Path(folder), 10 * rounds * BLOCK, 0) as legacy,
+        legacy_for(Path(folder), WAYS_AT_MOST * rounds * BLOCK, 0) as legacy,
     ):
         browser = str(find_browser(os.environ.get(f"{PREFIX}BROWSER")))
         rows = clicks.read_rows(legacy.home / "batch.csv")
         with sync_playwright() as playwright:
             place = Place(legacy.told["url"], legacy.told["username"], legacy.told["password"], browser)
             opened = clicks.launch(playwright, place)
-            spent = _measure(dict(Bench(opened, place).ways()), rows, rounds, {legacy.process.pid})
+            spent = _measure(
+                dict(Bench(opened, place, Path(folder) / "evidence").ways()),
+                rows,
+                rounds,
+                {legacy.process.pid},
+            )
             opened.close()
         worked = sum(map(len, spent.values())) * BLOCK
         if len(changes_in(legacy.requests())) != worked:

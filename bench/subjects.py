@@ -90,12 +90,17 @@ class Subject:
 def all_subjects() -> list[Subject]:
     """Every row, the floor first."""
     return [
-        Subject("floor", "floor: bare Playwright loop, same pages and clicks", partial(_bare, 1, "same")),
+        Subject("floor", "floor: bare Playwright loop, every page rendered", partial(_bare, 1, "same")),
+        Subject(
+            "floor-reading",
+            "floor, reading without rendering, as casehand does",
+            partial(_bare, 1, "reading"),
+        ),
         Subject("shortest", "bare loop without the looks before and after", partial(_bare, 1, "shortest")),
         _casehand(1, "off"),
         _casehand(1),
         _casehand(2),
-        Subject("floor-4", "four bare processes", partial(_bare, 4, "same"), at_once=4),
+        Subject("floor-4", "four bare processes, reading likewise", partial(_bare, 4, "reading"), at_once=4),
         _casehand(4),
         Subject(
             "by-hand-16",

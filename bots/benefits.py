@@ -35,7 +35,7 @@ class BenefitsBot(Bot):
         self.page.goto(self.url)
         if self.is_signed_in():
             return
-        _raise_trouble(self.page.locator("body").inner_text())
+        _raise_trouble(self.text())
         _box_beside(self.page, "User name").fill(self.account.username)
         # A password box has no role to find it by, and this one no label.
         self.page.locator("input[type=password]").fill(self.account.password.get_secret_value())
@@ -88,8 +88,16 @@ class Screen:
         # here at once, where waiting for a text would take the whole of the bot's patience.
         with self.frame.expect_navigation():
             action()
+        return self._read(screen)
+
+    def _go(self, screen: str, address: str) -> str:
+        """Open a screen by its address, and return its text. Raises as `_reach` does."""
+        self.frame.goto(address)
+        return self._read(screen)
+
+    def _read(self, screen: str) -> str:
         self.bot.check()
-        text = self.frame.locator("body").inner_text()
+        text = self.bot.text(self.frame)
         _raise_trouble(text)
         if screen not in text:
             raise SystemException(f"the system shows another screen than {screen}")
@@ -102,11 +110,10 @@ class SearchScreen(Screen):
     def find(self, reference: str) -> list[str]:
         """The addresses of all claims with exactly this reference, from every page of the results."""
         _box_beside(self.frame, "Reference or name").fill(reference)
-        self._reach("Screen BN120", self.frame.get_by_role("button", name="Find").click)
+        text = self._reach("Screen BN120", self.frame.get_by_role("button", name="Find").click)
         found = self._exact(reference)
-        onward = self.frame.get_by_role("link", name="Next")
-        while onward.is_visible():
-            self._reach("Screen BN120", onward.click)
+        while (page := re.search(r"Page (\d+) of (\d+)", text)) and page[1] != page[2]:
+            text = self._reach("Screen BN120", self.frame.get_by_role("link", name="Next").click)
             found += self._exact(reference)
         return found
 
@@ -128,11 +135,17 @@ class ClaimScreen(Screen):
         super().__init__(bot)
         self.reference = reference
         self._address = address
-        self._read_afresh()
+        text = self._go(f"Claim {reference}\n", address)
+        # The screen's text holds its tables, a tab between the cells: the browser need not be asked for each.
+        self._take_in([line.split("\t") for line in text.splitlines()])
 
     def has_rent(self, weekly_rent: Decimal, from_date: date) -> bool:
-        """Whether the claim has this rent, read afresh from the system."""
-        self._read_afresh()
+        """Whether the claim has this rent, read afresh from the system without showing it on the page."""
+        reading = self.bot.read(self._address)
+        _raise_trouble(reading.text)
+        if f"Claim {self.reference} " not in reading.text:
+            raise SystemException("the system answered with another screen than the claim")
+        self._take_in(reading.rows)
         return (weekly_rent, from_date) in self.rents
 
     def add_rent(self, weekly_rent: Decimal, from_date: date) -> None:
@@ -146,11 +159,10 @@ class ClaimScreen(Screen):
         # Day first: the system takes whatever it is given for a date, and changes what is none.
         _box_beside(self.frame, "Rent from").fill(f"{from_date:%d/%m/%Y}")
         with self.bot.confirming(f"Save the new rent on claim {self.reference}?"):
-            self._reach("Screen BN2", self.frame.get_by_role("button", name="Save").click)
-        # What the system says of a rent it does not accept may be anything: only its style tells it.
-        refusal = self.frame.locator("p.err")
-        if refusal.is_visible():
-            raise BusinessException(refusal.inner_text())
+            text = self._reach("Screen BN2", self.frame.get_by_role("button", name="Save").click)
+        if "Screen BN211" in text:
+            # What the system says of a rent it does not accept may be anything: only its style tells it.
+            raise BusinessException(self.frame.locator("p.err").inner_text())
 
     def notes(self) -> list[str]:
         """The claim's notes, oldest first, out of the window that they open in."""
@@ -165,11 +177,8 @@ class ClaimScreen(Screen):
         """The claim's decision letter, a PDF."""
         return self.bot.download(self.frame.get_by_role("link", name="Letter").click)
 
-    def _read_afresh(self) -> None:
-        text = self._reach(f"Claim {self.reference}\n", lambda: self.frame.goto(self._address))
-        # The tables have neither headings nor names: a value stands in the cell after its label. The screen's
-        # text holds them, a tab between the cells, so that the browser need not be asked for each.
-        rows = [line.split("\t") for line in text.splitlines()]
+    def _take_in(self, rows: list[list[str]]) -> None:
+        # The tables have neither headings nor names: a value stands in the cell after its label.
         labelled = {label: value for row in rows for label, value in zip(row[::2], row[1::2], strict=False)}
         self.status = labelled["Status"]
         self.weekly_award = _pounds(labelled["Weekly award"])

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from pydantic import SecretStr
 
+from casehand.bots import filling
 from casehand.bots.hours import Hours
+from casehand.bots.loading import ENDINGS, Kind
 from casehand.exceptions import OutsideAddress, SystemException
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Frame, Page, ViewportSize
+    from playwright.sync_api import Dialog, Frame, Locator, Page, ViewportSize
+
+    from casehand.bots.reading import Reading
 
 BLANK = ("about", "blob", "data", "chrome-error")
 """Schemes of pages that come from no address."""
@@ -34,7 +38,7 @@ class Bot:
     """Hands in one legacy system.
 
     A subclass gives `name`, `sign_in` and `is_signed_in`, and the system's screens as methods. Each case
-    gets a bot whose `page` is fresh, at `url`, and signed in.
+    gets a bot of its own whose page is at `url` and signed in.
     """
 
     name: ClassVar[str]
@@ -47,6 +51,9 @@ class Bot:
     also: ClassVar[tuple[str, ...]] = ()  #: further addresses it needs, such as "https://login.example"
     viewport: ClassVar[ViewportSize] = {"width": 1024, "height": 700}
     patience: ClassVar[timedelta] = timedelta(seconds=10)  #: how long an action waits for the page
+    leaves_out: ClassVar[tuple[Kind, ...]] = ()  #: what its pages need not load: "images", "fonts", "styles"
+    fresh_page: ClassVar[bool] = False
+    """Whether each case gets a new page; else one that a good case leaves goes on to the next, from `url`."""
 
     def __init__(self, page: Page, url: str, account: Account) -> None:
         self.page = page
@@ -55,6 +62,12 @@ class Bot:
         self._awaited: str | None = None
         self._trouble: SystemException | None = None
         self.watch(page)
+        page.on("popup", self.watch)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if unknown := set(cls.leaves_out) - set(ENDINGS):
+            raise TypeError(f"leaves_out knows {', '.join(ENDINGS)}, and not {', '.join(sorted(unknown))}")
 
     def sign_in(self) -> None:
         """Sign in from `url`. Raise SignInRefused when the system refuses the account."""
@@ -63,6 +76,38 @@ class Bot:
     def is_signed_in(self) -> bool:
         """Whether the page, just opened at `url`, belongs to a session that is signed in."""
         raise NotImplementedError
+
+    def text(self, where: Page | Frame | None = None) -> str:
+        """What the page, or this frame, says now as a person sees it, with tabs between the cells of a table.
+
+        It does not wait, and costs a fraction of what a locator's `inner_text` does.
+        """
+        said: str = (where or self.page).evaluate("() => document.body ? document.body.innerText : ''")
+        return said
+
+    def read(self, address: str) -> Reading:
+        """What the system answers at an address, asked for with the page's cookies and not rendered.
+
+        The page stays where it is, and no script runs. Raises SessionExpired when a sign-in is asked for,
+        OutsideAddress when it leads outside the bot's addresses, SystemException when the answer is an error.
+        """
+        from casehand.bots.reading import fetch
+
+        self.check()
+        address = urljoin(self.url, address)
+        reading = fetch(self.page.context.request, address, self._is_own, self.patience.total_seconds())
+        self.check()
+        return reading
+
+    def fill(self, form: Locator, values: Mapping[str, filling.Value]) -> None:
+        """Fill a form's fields in one go, each by its name or label, in the order given.
+
+        A text goes into a box; a list and a group of radio buttons take a choice's value or label, a tick box
+        True or False. The page hears of each as input and change, but of no keys. Raises SystemException,
+        which names the field and not its value, for one that is missing, hidden, disabled or read-only.
+        """
+        filling.fill(form, values)
+        self.check()
 
     @contextmanager
     def confirming(self, text: str) -> Iterator[None]:
@@ -101,6 +146,12 @@ class Bot:
         page.set_default_timeout(self.patience.total_seconds() * 1000)
         page.on("dialog", self._meet)
         page.on("framenavigated", self._follow)
+
+    def leave(self) -> None:
+        """Look after the page no more: another bot has it now."""
+        self.page.remove_listener("dialog", self._meet)
+        self.page.remove_listener("framenavigated", self._follow)
+        self.page.remove_listener("popup", self.watch)
 
     @classmethod
     def slots(cls, accounts: int) -> int:

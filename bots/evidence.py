@@ -9,27 +9,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Frame, Locator, Page
+    from playwright.sync_api import BrowserContext, Frame, Page
 
-MARK = "data-casehand-masked"
 SCREENSHOT_TIMEOUT_MS = 5_000
 
-FIND_AND_MARK = """
-([mark, values]) => {
+COVER = """
+values => {
   const wanted = values.map(value => value.toLowerCase());
   const holds = text => wanted.some(value => (text || '').replace(/\\s+/g, ' ').toLowerCase().includes(value));
-  let found = 0;
+  const found = new Set();
   for (const element of document.querySelectorAll('body *')) {
     const isSmallest = holds(element.textContent) && ![...element.children].some(one => holds(one.textContent));
-    if (!isSmallest && !holds(element.value)) continue;
     // An option has no place on the page: what shows it is its list.
-    (element.closest('select') || element).setAttribute(mark, '');
-    found += 1;
+    if (isSmallest || holds(element.value)) found.add(element.closest('select') || element);
   }
-  return found;
+  if (!found.size) return false;
+  const cover = document.createElement('div');
+  cover.id = 'casehand-cover';
+  cover.style.cssText = 'all: initial; position: fixed; inset: 0; overflow: visible; pointer-events: none';
+  for (const element of found) {
+    const {left, top, width, height} = element.getBoundingClientRect();
+    const box = document.createElement('div');
+    box.style.cssText = `all: initial; position: fixed; background: #000;
+      left: ${left}px; top: ${top}px; width: ${width}px; height: ${height}px`;
+    cover.append(box);
+  }
+  document.documentElement.append(cover);
+  // Above whatever the page itself has put on top.
+  cover.popover = 'manual';
+  cover.showPopover();
+  return true;
 }
 """
-UNMARK = "mark => document.querySelectorAll(`[${mark}]`).forEach(e => e.removeAttribute(mark))"
+UNCOVER = "() => document.getElementById('casehand-cover').remove()"
 
 
 class Evidence:
@@ -69,19 +81,15 @@ class Evidence:
             draft.unlink(missing_ok=True)
 
     def _masked_picture(self, page: Page) -> bytes:
-        masks: list[Locator] = []
-        marked: list[Frame] = []
-        for frame in page.frames if self._personal else []:
-            if frame.evaluate(FIND_AND_MARK, [MARK, self._personal]):
-                marked.append(frame)
-                masks.append(frame.locator(f"[{MARK}]"))
+        # Playwright's own masks cost as much again as the picture.
+        covered: list[Frame] = []
         try:
-            return page.screenshot(
-                type="jpeg", quality=60, mask=masks, mask_color="#000000", timeout=SCREENSHOT_TIMEOUT_MS
-            )
+            if self._personal:
+                covered.extend(frame for frame in page.frames if frame.evaluate(COVER, self._personal))
+            return page.screenshot(type="jpeg", quality=60, caret="initial", timeout=SCREENSHOT_TIMEOUT_MS)
         finally:
-            for frame in marked:
-                frame.evaluate(UNMARK, MARK)
+            for frame in covered:
+                frame.evaluate(UNCOVER)
 
     def _keep(self, title: str, ending: str, content: bytes) -> str:
         self._number += 1

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from casehand.bots.bot import Account, Bot
 from casehand.bots.browser import WarmBrowser
-from casehand.exceptions import SignInRefused
+from casehand.bots.loading import leave_out
+from casehand.exceptions import SignInRefused, SystemException
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -33,6 +35,8 @@ class Session:
         self._browser = browser
         self._turn = turn
         self._context: BrowserContext | None = None
+        self._last: Bot | None = None
+        self._left: Bot | None = None
 
     @property
     def context(self) -> BrowserContext:
@@ -42,29 +46,30 @@ class Session:
         return self._context
 
     def open(self) -> Bot:
-        """The bot on a fresh page, signed in.
+        """A bot that is signed in, on the page that a good case has left or on a fresh one, at its address.
 
         Raises SignInRefused when the system refuses the account.
         """
-        self.close_pages()
-        bot = self.bot(self.context.new_page(), self._url, self._account)
-        bot.page.on("popup", bot.watch)
-        bot.page.goto(self._url)
+        left, self._left = self._left, None
+        self._last = bot = self._on_page_of(left) or self._on_fresh_page()
         if not bot.is_signed_in():
             with self._turn():
                 self._sign_in(bot)
         return bot
 
-    def close_pages(self) -> None:
-        """Close what a case left open."""
-        if self._context is None:
-            return
-        for page in self._context.pages:
-            page.close()
+    def leave_page(self) -> None:
+        """Let the next case have the page of the last: that case came to a good end on it.
+
+        A page costs as much as loading two of its screens. After any other end it is thrown away.
+        """
+        # An address with a fragment may lead nowhere from where the page is: what a case left would stay.
+        if not self.bot.fresh_page and not urlsplit(self._url).fragment:
+            self._left = self._last
 
     def forget(self) -> None:
         """Throw the signed-in state away: the next case signs in anew."""
         context, self._context = self._context, None
+        self._last = self._left = None
         if context is not None:
             context.close()
 
@@ -75,6 +80,38 @@ class Session:
         """
         self.forget()
         self._context = self._browser.new_context(self.bot.viewport)
+
+    def _on_page_of(self, left: Bot | None) -> Bot | None:
+        """A new bot on the page of another; None when that page does not let go of what it shows."""
+        from playwright.sync_api import Error
+
+        if left is None:
+            return None
+        try:
+            self._close_pages(but=left.page)
+            # All else of a window goes with its document.
+            left.page.evaluate("window.name = ''")
+            bot = self.bot(left.page, self._url, self._account)
+            left.leave()
+            bot.page.goto(self._url)
+            bot.check()
+        except (Error, SystemException):
+            return None
+        return bot
+
+    def _on_fresh_page(self) -> Bot:
+        self._close_pages()
+        bot = self.bot(self.context.new_page(), self._url, self._account)
+        leave_out(bot.page, bot.leaves_out)
+        bot.page.goto(self._url)
+        return bot
+
+    def _close_pages(self, but: Page | None = None) -> None:
+        if self._context is None:
+            return
+        for page in self._context.pages:
+            if page is not but:
+                page.close()
 
     def _sign_in(self, bot: Bot) -> None:
         bot.sign_in()

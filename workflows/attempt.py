@@ -114,6 +114,8 @@ class Attempt:
             raise SystemException(
                 f"the workflow went on after a failed change: {', '.join(self.open_commits)}"
             )
+        for session in self.sessions.values():
+            session.leave_page()
         return Done(None if result is None else result.model_dump_json())
 
     def _outcome(self, error: Exception) -> Outcome:

@@ -22,6 +22,9 @@ DESK = """<p>Signed in as {user}</p>
 <a href="/letter">Letter</a>
 <a href="{other_host}">Other host</a> <a href="{other_port}">Other port</a> <a href="/redirect">Redirect</a>
 <a href="/framed">Framed</a>"""
+PICTURED = """<link rel=stylesheet href="/legacy.css?v=3"><img src="/crest.png"><img src="/LOGO.GIF">
+<style>@font-face { font-family: own; src: url(/own.woff2) } p { font-family: own }</style><p>Claim</p>
+<script src="/legacy.js"></script><iframe src="/framed-crest"></iframe>"""
 SIGN_IN = """<form method="post" action="/signin"><input name="user"><input name="password" type="password">
 <button>Sign in</button></form><p>{refusal}</p>"""
 
@@ -35,6 +38,7 @@ class System(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/"
         self.asked: list[str] = []
+        self.connections: list[str | None] = []
         self.sign_ins: list[str] = []
         self.sessions: dict[str, str] = {}
         self.elsewhere = ""
@@ -50,12 +54,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
+        self.server.connections.append(self.headers.get("Connection"))
         user = self.server.sessions.get(self._cookie())
         match self.path:
             case "/letter":
                 self._answer("A letter", {"Content-Disposition": "attachment; filename=letter.txt"})
+            case "/framed-crest":
+                self._answer("<img src='/framed.png'>")
             case "/redirect":
                 self._answer("", {"Location": self.server.elsewhere}, 302)
+            case "/round":
+                self._answer("", {"Location": "/round"}, 302)
+            case "/onward":
+                self._answer("", {"Location": "/"}, 302)
+            case "/broken":
+                self._answer("Server Error", status=500)
+            case "/pictured":
+                self._answer(PICTURED)
             case "/popup":
                 self._answer("<button onclick=\"alert('A note!')\">Add</button>")
             case "/framed":

@@ -1,6 +1,7 @@
 """Evidence: personal values are masked wherever they stand, and nothing is written in clear."""
 
 import stat
+from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 from playwright.sync_api import Browser, Page
 
-from casehand.bots.evidence import FIND_AND_MARK, MARK, Evidence, read_evidence, remove_drafts
+from casehand.bots.evidence import COVER, Evidence, read_evidence, remove_drafts
 
 NAME = "Ms Test Alder"
 
@@ -24,6 +25,23 @@ PLACES = {
     "a list": "<select id=x><option>Mr Test Birch<option selected>Ms Test Alder</select>",
     "a link": "<a id=x href='#'>Ms Test Alder</a>",
 }
+
+
+PLACE = """element => {
+  const {left, top, width, height} = element.getBoundingClientRect();
+  return [left, top, width, height];
+}"""
+COLOURS = """async ([picture, {x, y, width, height}]) => {
+  const image = new Image();
+  image.src = 'data:image/jpeg;base64,' + picture;
+  await image.decode();
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [image.width, image.height];
+  const drawn = canvas.getContext('2d');
+  drawn.drawImage(image, 0, 0);
+  const {data} = drawn.getImageData(x + 2, y + 2, width - 4, height - 4);
+  return [...data].filter((_, index) => index % 4 !== 3);
+}"""
 
 
 @pytest.fixture
@@ -45,9 +63,30 @@ def evidence(tmp_path: Path) -> Evidence:
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_a_personal_value_is_found_wherever_it_stands_and_nothing_else_is(page: Page, place: str) -> None:
     page.set_content(f"<h1>Claim HB000101</h1>{place}<p>Mr Test Birch</p>")
-    page.evaluate(FIND_AND_MARK, [MARK, [NAME]])
-    marked = page.evaluate("mark => [...document.querySelectorAll(`[${mark}]`)].map(e => e.id)", MARK)
-    assert marked == ["x"]
+    page.evaluate(COVER, [NAME])
+    covered = page.locator("#casehand-cover > div").evaluate_all(f"boxes => boxes.map({PLACE})")
+    assert covered == [page.locator("#x").evaluate(PLACE)]
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        f"<p id=x>{NAME}</p>",
+        f"<p id=x style='position: fixed; z-index: 2147483647'>{NAME}</p>",
+        f"<dialog><p id=x>{NAME}</p></dialog><script>document.querySelector('dialog').showModal()</script>",
+    ],
+    ids=["a paragraph", "one on top", "a dialog of the page"],
+)
+def test_a_picture_shows_black_where_a_personal_value_stands(page: Page, tmp_path: Path, shown: str) -> None:
+    page.set_content(f"<h1>Claim HB000101</h1>{shown}<style>p {{ background: #fff; width: 200px }}</style>")
+    # As Casehand keeps it, but not encrypted.
+    name = Evidence(tmp_path, bytes, [NAME]).screenshot(page, "before")
+    assert name is not None
+    picture = b64encode((tmp_path / name).read_bytes()).decode()
+    place = page.locator("#x").bounding_box()
+    assert place is not None
+    colours = page.evaluate(COLOURS, [picture, place])
+    assert max(colours) < 16  # of 255: a JPEG is not exact
 
 
 def test_a_picture_is_taken_and_the_page_is_left_as_it_was(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from casehand import Account, SignInRefused
+from casehand import Account, SignInRefused, SystemException
 from casehand.bots.browser import WarmBrowser
 from casehand.bots.session import Session
 
@@ -19,7 +19,7 @@ def session(system: Any, account: Account, warm: WarmBrowser, bot_class: Any) ->
     session.forget()
 
 
-def test_a_session_is_kept_from_case_to_case_and_every_case_has_a_fresh_page(
+def test_a_session_is_kept_from_case_to_case_and_a_case_that_ended_badly_leaves_no_page(
     session: Session, system: Any
 ) -> None:
     first = session.open()
@@ -31,6 +31,91 @@ def test_a_session_is_kept_from_case_to_case_and_every_case_has_a_fresh_page(
     assert second.page.evaluate("window.left === undefined")
     assert second.is_signed_in()
     assert system.sign_ins == ["robot"]
+
+
+def test_a_page_that_a_good_case_leaves_is_the_next_ones_as_if_it_were_new(
+    session: Session, system: Any
+) -> None:
+    first = session.open()
+    first.page.evaluate("window.left = 1; window.name = 'left'; document.title = 'left'")
+    with first.page.expect_popup():
+        first.press("Notes")
+    session.leave_page()
+    second = session.open()
+    assert second is not first
+    assert second.page is first.page
+    assert second.page.context.pages == [second.page]
+    assert second.page.evaluate("[window.left, window.name, document.title]") == [None, "", ""]
+    assert second.page.url == system.url
+    assert second.is_signed_in()
+    assert system.sign_ins == ["robot"]
+
+
+def test_the_bot_that_has_left_hears_no_more_of_its_page(session: Session) -> None:
+    first = session.open()
+    session.leave_page()
+    second = session.open()
+    second.press("Alert")
+    with pytest.raises(SystemException, match="alert"):
+        second.check()
+    first.check()
+    with second.confirming("Save the rent of claim 7?"):
+        assert second.press("Save") == "true"
+
+
+def test_a_page_is_left_to_one_case_only(session: Session) -> None:
+    first = session.open()
+    session.leave_page()
+    session.open()
+    assert session.open().page is not first.page
+
+
+def test_a_page_that_does_not_let_go_is_thrown_away(session: Session) -> None:
+    first = session.open()
+    # A browser asks only for a page that somebody has touched.
+    first.page.get_by_text("Signed in as").click()
+    first.page.evaluate("() => { window.onbeforeunload = event => event.preventDefault() }")
+    session.leave_page()
+    second = session.open()
+    assert first.page.is_closed()
+    assert second.is_signed_in()
+    second.check()
+
+
+def test_a_page_that_was_lost_is_not_the_next_ones(session: Session) -> None:
+    first = session.open()
+    session.leave_page()
+    first.page.close()
+    assert session.open().is_signed_in()
+
+
+def test_a_session_that_has_ended_is_noticed_on_the_page_that_was_left(session: Session, system: Any) -> None:
+    session.open()
+    session.leave_page()
+    system.sessions.clear()
+    assert session.open().is_signed_in()
+    assert system.sign_ins == ["robot", "robot"]
+
+
+def test_a_forgotten_session_leaves_no_page(session: Session) -> None:
+    session.open()
+    session.leave_page()
+    session.forget()
+    assert session.open().is_signed_in()
+
+
+@pytest.mark.parametrize(("fragment", "own"), [("#desk", False), ("", True)])
+def test_a_bot_that_wants_it_and_an_address_with_a_fragment_have_a_fresh_page_each_time(
+    system: Any, account: Account, warm: WarmBrowser, bot_class: Any, fragment: str, own: bool
+) -> None:
+    class Careful(bot_class):  # type: ignore[misc]
+        fresh_page = own
+
+    session = Session(Careful, system.url + fragment, account, warm)
+    first = session.open()
+    session.leave_page()
+    assert session.open().page is not first.page
+    session.forget()
 
 
 def test_a_session_that_has_expired_is_renewed(session: Session, system: Any) -> None:
