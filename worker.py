@@ -1,6 +1,7 @@
 """The worker: RQ's own, but that it keeps its horse. `python worker.py` starts one."""
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -310,7 +311,8 @@ def main() -> None:
 
 
 def _name() -> str:
-    return f"{socket.gethostname()}.{os.getpid()}"
+    """One that no other worker has had: containers have the same host names and process ids again and again."""
+    return f"{socket.gethostname()}.{secrets.token_hex(3)}.{os.getpid()}"
 
 
 def _work(settings: Settings, ledger: Ledger, stable: Stable) -> None:

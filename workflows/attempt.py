@@ -53,6 +53,7 @@ class Attempt:
     commits: list[str] = field(default_factory=list)  #: the names of all that were entered
     open_commits: list[str] = field(default_factory=list)  #: begun, and not come to a good end
     refusal: Scene | None = None  #: where the system refused a change
+    at: str | None = None  #: the bot in whose system it is, where that is known
     broken: bool = False  #: whether the browser can be trusted no more
     pictures_of_changes: bool = True
 
@@ -94,9 +95,10 @@ class Attempt:
 
     def _sign_in(self) -> None:
         for bot in {bot.name: bot for bot in self.workflow.bots.values()}.values():
-            self._signing_in = bot.name
+            self.at = bot.name
             with self.record.step(f"opens {bot.name}"):
                 self._bots[bot.name] = self.sessions[bot.name].open()
+        self.at = None
 
     def _work(self, data: Any) -> Outcome:
         answers = self.begun.answers
@@ -128,15 +130,17 @@ class Attempt:
         if isinstance(error, SystemException | PlaywrightError):
             scene = self.scene("failure")
             self._forget_sessions()
-            return Failed(_in_one_line(error), scene)
+            return Failed(_in_one_line(error), scene, self.at)
         log.error("workflow_fault", error=type(error).__name__, at=_where(error))
         reason = f"the workflow has a fault: {type(error).__name__} at {_where(error)}"
         return Escalated(EscalationKind.FAULT, reason, scene=self.scene("fault"))
 
     def _refused(self, refused: SignInRefused) -> Outcome:
-        self.refuse(self._signing_in, str(refused))
+        bots = self.workflow.bot_names if self.at is None else [self.at]
+        for bot in bots:
+            self.refuse(bot, str(refused))
         self._forget_sessions()
-        return Waiting(f"the bot {self._signing_in} is paused: {refused}")
+        return Waiting(f"the bot {' or '.join(bots)} is paused: {refused}")
 
     def reach(self, point: Point) -> None:
         """Come to a point of this attempt."""
@@ -214,6 +218,7 @@ class _Log:
         self.attempt.open_commits.append(name)
 
     def ended_well(self, name: str) -> None:
+        self.attempt.at = None
         self.attempt.open_commits.remove(name)
 
     def unresolved(self, name: str) -> list[Intent]:
@@ -223,6 +228,7 @@ class _Log:
         return name in self.attempt.begun.made
 
     def intend(self, name: str, bot: Bot | None) -> int:
+        self.attempt.at = _name_of(bot)
         settles = self.attempt.workflow.settles if bot is None else bot.settles
         with undisturbed():
             intent = commits.intend(

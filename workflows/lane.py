@@ -260,8 +260,13 @@ class Lane:
             return None
         now = self._ledger.clock()
         for bot in workflow.bots.values():
-            if (until := bot.must_wait_until(now, workflow.timeout)) is not None:
-                return until
+            try:
+                opens = bot.must_wait_until(now, workflow.timeout)
+            except ValueError as error:
+                self._refuse(bot.name, f"its hours cannot be kept to: {error}")
+                return now + SLOT_PAUSE
+            if opens is not None:
+                return opens
             if not self._has_slot(bot):
                 return now + SLOT_PAUSE
         return None
