@@ -72,6 +72,7 @@ class Horse:
         self._door: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Future[None] | None = None
+        self._keeper = os.getppid()
 
     @property
     def is_spent(self) -> bool:
@@ -138,7 +139,8 @@ class Horse:
             self.forget(self._door)
             self._door.close()
             # Whoever keeps us has another horse take the next orders, while we end those in hand.
-            os.kill(os.getppid(), LEAVING)
+            if os.getppid() == self._keeper:
+                os.kill(self._keeper, LEAVING)
         for lane in list(self.lanes):
             if not lane.is_at_work:
                 lane.dismiss()

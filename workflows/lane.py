@@ -31,7 +31,7 @@ from casehand.workflows.disturbance import undisturbed
 from casehand.workflows.hold import Held
 from casehand.workflows.record import Record
 from casehand.workflows.reins import Answer, Broken, Reins
-from casehand.workflows.signals import AttemptEnds, LostCase, Stopped, TimeUp
+from casehand.workflows.signals import AttemptEnds, LostCase, Stopped
 from casehand.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -50,9 +50,6 @@ REST_SECONDS = 60.0
 
 SLOT_PAUSE = timedelta(seconds=5)
 """How long a case waits for which there was no session free."""
-
-LET_GO_SECONDS = 2.0
-"""How long the sessions of a lane that is stopped may take to close, each."""
 
 BRIEFLY = 0.2
 
@@ -83,6 +80,7 @@ class Lane:
         self._connected = reins
         self._sessions: dict[str, Session] = {}
         self._slots: dict[str, int] = {}
+        self._held: Held | None = None
         self._has_gone = False
         self._is_resting = False
         self._bell: _Bell = _Silent()
@@ -142,7 +140,7 @@ class Lane:
             self._horse.leave_room(self)
 
     def _take(self, case: str, number: int) -> State | None:
-        held = Held(case, number)
+        held = self._held = Held(case, number)
         # A horse that is stopped before it has a lease must end too; a busy ledger is waited for.
         self._horse.hold.expect(held, BUSY_SECONDS + LEASE.total_seconds())
         try:
@@ -156,6 +154,10 @@ class Lane:
             names = {"case": case, "attempt": number, "workflow": begun.workflow, "worker": self.worker}
             with structlog.contextvars.bound_contextvars(**names):
                 return self._work(begun, held)
+        except Stopped:
+            # The timer waits for this too: until its pages are closed, they may do something yet.
+            self._close_sessions()
+            raise
         finally:
             self._horse.hold.let_go(held)
 
@@ -181,7 +183,6 @@ class Lane:
             self.work(case, number)
         except Stopped:
             stopped = True
-            self._drop_sessions()
         except (Exception, AttemptEnds) as error:  # noqa: BLE001 — the worker hears of it
             fault = type(error).__name__
             log.warning("not_worked", case=case, error=fault)
@@ -201,11 +202,17 @@ class Lane:
         self._bell = self._horse.call_later(REST_SECONDS, self._fall_asleep)
 
     def _stop(self) -> None:
-        if self.turn is not None and self.is_at_work:
-            self._horse.call_later(0, partial(self._horse.turns.interrupt, self.turn, Stopped))
+        if self.turn is None or not self.is_at_work:
+            return
+        if self._held is not None:
+            # The lease is not renewed any more: a lane that does not let go in time costs the horse.
+            self._horse.hold.ending(self._held)
+        self._horse.call_later(0, partial(self._horse.turns.interrupt, self.turn, Stopped))
 
     def _leave(self) -> None:
         """The worker has gone: nothing more is done for it."""
+        if self._has_gone:
+            return
         self._horse.forget(self._reins)
         self._bell.cancel()
         self._has_gone = True
@@ -238,8 +245,7 @@ class Lane:
         """Give up the sessions, so that other lanes may have them."""
         self._is_resting = True
         try:
-            for bot in list(self._sessions):
-                self._forget(bot)
+            self._close_sessions()
             held = self.slots
             self._slots.clear()
             with undisturbed():
@@ -295,11 +301,9 @@ class Lane:
             log.warning("browser_lost", bot=bot)
             self._horse.distrust()
 
-    def _drop_sessions(self) -> None:
-        """Close what an attempt that was stopped had open: its pages can do nothing more then."""
+    def _close_sessions(self) -> None:
         for bot in list(self._sessions):
-            with self._horse.turns.within(LET_GO_SECONDS, TimeUp):
-                self._forget(bot)
+            self._forget(bot)
 
     def _work(self, begun: Begun, held: Held) -> State | None:
         reach(Point.BEGUN, begun.case, begun.number)
