@@ -22,13 +22,16 @@ def hold(ledger: Ledger, name: str, holder: str, length: timedelta) -> bool:
         return False
 
 
-def renew(ledger: Ledger, held: Collection[tuple[str, str]], length: timedelta) -> None:
-    """Renew leases, each named with its holder, that are still theirs."""
+def renew(ledger: Ledger, held: Collection[tuple[str, str]], length: timedelta) -> set[tuple[str, str]]:
+    """Renew leases, each named with its holder; returns those that are still theirs."""
     with ledger.writing() as connection:
         until = ledger.clock() + length
-        for name, holder in sorted(held):
-            theirs = (Leases.name == name, Leases.holder == holder)
-            connection.execute(update(schema.leases).where(*theirs).values(until=until))
+        return {one for one in sorted(held) if _renewed(connection, *one, until)}
+
+
+def _renewed(connection: Connection, name: str, holder: str, until: datetime) -> bool:
+    theirs = (Leases.name == name, Leases.holder == holder)
+    return connection.execute(update(schema.leases).where(*theirs).values(until=until)).rowcount == 1
 
 
 def is_held(ledger: Ledger, name: str) -> bool:

@@ -37,9 +37,10 @@ def keep_slot(ledger: Ledger, slot: Slot) -> bool:
     return leases.hold(ledger, slot.name, slot.holder, LENGTH)
 
 
-def keep_slots(ledger: Ledger, held: Collection[Slot]) -> None:
-    """Hold several for longer that nobody else has meanwhile."""
-    leases.renew(ledger, [(slot.name, slot.holder) for slot in held], LENGTH)
+def keep_slots(ledger: Ledger, held: Collection[Slot]) -> list[Slot]:
+    """Hold several for longer; returns those that nobody else has meanwhile."""
+    kept = leases.renew(ledger, [(slot.name, slot.holder) for slot in held], LENGTH)
+    return [slot for slot in held if (slot.name, slot.holder) in kept]
 
 
 def give_back(ledger: Ledger, held: Collection[Slot]) -> None:

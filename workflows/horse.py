@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,6 +25,7 @@ from casehand.exceptions import CasehandError, SystemException
 from casehand.queue import attempts, slots
 from casehand.queue.backlog import unfinished
 from casehand.queue.ledger import Ledger
+from casehand.queue.slots import Slot
 from casehand.settings import Settings
 from casehand.workflows.hold import Held, Hold
 from casehand.workflows.installed import installed_bots
@@ -61,6 +63,7 @@ class Horse:
         self.turns = Turns(self._say_who_blocks)
         self.hold = Hold(self._renew, self.turns.watch)
         self.lanes: list[Lane] = []
+        self.slots_kept: dict[Slot, float] = {}  #: when each was last renewed beside the work
         self._worked = 0
         self._weight = Weight()
         self._is_spent = False
@@ -217,8 +220,9 @@ class Horse:
 
     def _renew(self, held: Collection[Held]) -> Collection[Held]:
         lost = {Held(*one) for one in attempts.renew(self.ledger, held)} if held else set()
-        if kept := [one for lane in list(self.lanes) for one in lane.slots]:
-            slots.keep_slots(self.ledger, kept)
+        if wanted := [one for lane in list(self.lanes) for one in lane.slots]:
+            at = monotonic()
+            self.slots_kept = dict.fromkeys(slots.keep_slots(self.ledger, wanted), at)
         return lost
 
     def _say_who_blocks(self, turn: greenlet, at: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import partial
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -50,6 +51,9 @@ REST_SECONDS = 60.0
 
 SLOT_PAUSE = timedelta(seconds=5)
 """How long a case waits for which there was no session free."""
+
+FRESHLY_KEPT = slots.LENGTH.total_seconds() / 4
+"""A slot that was renewed so short a time ago need not be renewed for the next case."""
 
 BRIEFLY = 0.2
 
@@ -279,7 +283,7 @@ class Lane:
 
     def _has_slot(self, bot: type[Bot]) -> bool:
         held = self._slots.get(bot.name)
-        if held is not None and slots.keep_slot(self._ledger, Slot(bot.name, held, self.worker)):
+        if held is not None and self._still_has(Slot(bot.name, held, self.worker)):
             return True
         self._forget(bot.name)
         self._slots.pop(bot.name, None)
@@ -291,6 +295,11 @@ class Lane:
         if taken is not None:
             self._slots[bot.name] = taken
         return taken is not None
+
+    def _still_has(self, slot: Slot) -> bool:
+        if monotonic() - self._horse.slots_kept.get(slot, -inf) < FRESHLY_KEPT:
+            return True
+        return slots.keep_slot(self._ledger, slot)
 
     def _forget(self, bot: str) -> None:
         session = self._sessions.pop(bot, None)
