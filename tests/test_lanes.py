@@ -78,19 +78,27 @@ def test_the_end_of_its_time_ends_its_own_lane_only(desk: Desk) -> None:
     assert desk.told("ended") == {"T2": [horse]}
 
 
-def test_a_lane_that_works_on_without_a_page_is_ended_in_time_and_said(desk: Desk) -> None:
+def test_a_lane_that_works_on_without_a_page_is_ended_in_time(desk: Desk) -> None:
     desk.hand_in(("T1", "swallow"), workflow="desk/brief")
-    desk.hand_in(("T2", "rest"), ("T3", "block"))
+    desk.hand_in(("T2", "rest"))
     with team(desk, CASEHAND_RETRIES="0"):
-        desk.begun("T2")
-        desk.comes_to("T1", State.ESCALATED)
-        desk.comes_to("T3", State.DONE)
+        horse = desk.begun("T2")
+        case = desk.comes_to("T1", State.ESCALATED)
         desk.go()
         desk.comes_to("T2", State.DONE)
+    assert case.reason == "took longer than 0:00:02"
+    assert desk.told("ended") == {"T2": [horse]}
+
+
+def test_a_lane_that_keeps_the_others_waiting_is_said_with_its_line(desk: Desk) -> None:
+    desk.hand_in(("T1", "rest"), ("T2", "block"))
+    with team(desk, lanes=2):
+        desk.comes_to("T2", State.DONE)
         desk.until(lambda: events(desk, "lane_blocks_others"))
-    assert desk.case("T1").reason == "took longer than 0:00:02"
+        desk.go()
+        desk.comes_to("T1", State.DONE)
     (said,) = events(desk, "lane_blocks_others")
-    assert said["case"] == desk.case("T3").id
+    assert said["case"] == desk.case("T2").id
     assert str(said["at"]).startswith("desk.py:")
 
 

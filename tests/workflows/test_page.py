@@ -84,4 +84,4 @@ def test_only_a_case_that_is_done_leaves_its_page_to_the_next(
     desk.work("HB000101")
     assert desk.work("HB000102") == "done"
     assert (pages[0] is pages[1]) == is_left
-    desk.horse._sessions["benefits"].forget()
+    desk.lane._sessions["benefits"].forget()
