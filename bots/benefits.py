@@ -32,7 +32,8 @@ class BenefitsBot(Bot):
 
     def sign_in(self) -> None:
         """Sign in; raises SignInRefused when the page says that the account was refused or locked."""
-        self.page.goto(self.url)
+        if self.page.url != self.url:
+            self.page.goto(self.url)
         if self.is_signed_in():
             return
         _raise_trouble(self.text())
