@@ -11,7 +11,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 INSTALL := -m pip install --quiet --disable-pip-version-check
 CACHE := .casehand/cache
 
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled once, as an installed package is, and kept with the other caches.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(CACHE)/pycache
 export RUFF_CACHE_DIR := $(CACHE)/ruff
 export MYPY_CACHE_DIR := $(CACHE)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis

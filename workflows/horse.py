@@ -38,7 +38,7 @@ from casehand.workflows.workflow import Workflow
 if TYPE_CHECKING:
     from playwright.sync_api import Playwright
 
-ROOM_SECONDS = 0.1
+ROOM_SECONDS = 0.02
 
 LEAVING = signal.SIGUSR1
 """What a horse that others share sends to whoever keeps it when it takes no further orders."""
