@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -144,10 +144,10 @@ def _begun(
 ) -> Begun:
     row = connection.execute(select(schema.cases).where(Cases.id == case)).one()
     key = ledger.vault.open_key(case, row.key)
-    amended_at, amended_after = _last_amended(connection, case)
+    amended_after = _amended_after(connection, case)
     answers = schema.answers
     answered = connection.execute(
-        select(answers).where(answers.c.case == case, answers.c.answered_at > amended_at)
+        select(answers).where(answers.c.case == case, answers.c.attempt > amended_after)
     )
     intents = commits.of_case(connection, case)
     return Begun(
@@ -169,16 +169,19 @@ def _begun(
     )
 
 
-def _last_amended(connection: Connection, case: str) -> tuple[datetime, int]:
-    """When the data was last amended, and after which attempt: what was answered or made before is of other data."""
+def _amended_after(connection: Connection, case: str) -> int:
+    """After which attempt the data was last amended: what was asked or made up to then is of other data.
+
+    Told by the attempt and never by the time: a person's clock and another's may differ by seconds.
+    """
     entries = schema.audit.c
     amended = connection.execute(
-        select(entries.at, entries.attempt)
+        select(entries.attempt)
         .where(entries.subject == case, entries.action == AMENDED)
         .order_by(entries.id.desc())
         .limit(1)
     ).first()
-    return (datetime.min.replace(tzinfo=UTC), 0) if amended is None else (amended.at, amended.attempt)
+    return 0 if amended is None else int(amended.attempt)
 
 
 def _lock_reference(connection: Connection, reference: str) -> None:

@@ -78,7 +78,7 @@ def answer(ledger: Ledger, case: str, given: object, by: str, seen: int | None =
     with ledger.writing() as connection:
         now = ledger.clock()
         not_before = now
-        kind, question, key, _ = _open_one(ledger, connection, case, seen)
+        kind, question, key, attempt = _open_one(ledger, connection, case, seen)
         if kind is EscalationKind.IN_DOUBT:
             _check_choice(given, [WAS_DONE, WAS_NOT_DONE])
             if given == WAS_NOT_DONE:
@@ -90,7 +90,8 @@ def answer(ledger: Ledger, case: str, given: object, by: str, seen: int | None =
             raise CasehandError("this case asks nothing: use `return`, `close` or `cancel`")
         else:
             _check_choice(given, question.get("choices"))
-            _keep_answer(connection, case, str(question["key"]), key.seal_text(json.dumps(given)), now, by)
+            sealed = key.seal_text(json.dumps(given))
+            _keep_answer(connection, case, attempt, str(question["key"]), sealed, now, by)
         _requeue(connection, case, now, by, "answered", not_before=not_before)
 
 
@@ -181,13 +182,18 @@ def _check_choice(given: object, choices: object) -> None:
 
 
 def _keep_answer(
-    connection: Connection, case: str, question: str, sealed: bytes, now: datetime, by: str
+    connection: Connection, case: str, attempt: int, question: str, sealed: bytes, now: datetime, by: str
 ) -> None:
     answers = schema.answers
     connection.execute(delete(answers).where(answers.c.case == case, answers.c.question == question))
     connection.execute(
         insert(answers).values(
-            case=case, question=question, sealed_answer=sealed, answered_at=now, answered_by=by
+            case=case,
+            question=question,
+            attempt=attempt,
+            sealed_answer=sealed,
+            answered_at=now,
+            answered_by=by,
         )
     )
 

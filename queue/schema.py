@@ -219,6 +219,7 @@ answers = Table(
     metadata,
     Column("case", ForeignKey("cases.id"), primary_key=True),
     Column("question", String(64), primary_key=True),
+    Column("attempt", Integer, nullable=False),
     Column("sealed_answer", LargeBinary, nullable=False),
     Column("answered_at", Instant, nullable=False),
     Column("answered_by", String(200), nullable=False),

@@ -126,10 +126,12 @@ class Commit:
             if earlier:
                 raise InDoubt("an earlier attempt may have made the change, and there is no way to tell")
             return self._log.was_made(self._name)
+        # A look takes its time, and what it passed by in the beginning may be there in the end.
+        looked_at = self._log.now()
         if self._done():
             self._note_found(earlier)
             return True
-        self._rule_out(earlier)
+        self._rule_out(earlier, looked_at)
         return False
 
     def _note_found(self, earlier: list[Intent]) -> None:
@@ -141,10 +143,10 @@ class Commit:
             self._log.found(self._name, self._bot)
             self._record.note(f"was there already: {self._name}")
 
-    def _rule_out(self, earlier: list[Intent]) -> None:
+    def _rule_out(self, earlier: list[Intent], looked_at: datetime) -> None:
         """Close intents as not made; a no counts only when the change cannot be on its way any more."""
-        counts_from = max((_counts_from(intent, self._log.now()) for intent in earlier), default=None)
-        if counts_from is not None and self._log.now() < counts_from:
+        counts_from = max((_counts_from(intent, looked_at) for intent in earlier), default=None)
+        if counts_from is not None and looked_at < counts_from:
             raise MustWait("waits until a change that may be on its way has settled", counts_from)
         for intent in earlier:
             self._log.resolve(intent.id, CommitState.NOT_MADE)

@@ -384,7 +384,7 @@ def test_a_worker_that_was_given_the_same_job_too_late_takes_nothing_from_the_on
     assert endings.abandon(*given) is None
 
     assert (row_of(begun.case).state, row_of(begun.case).worker) == ("working", "worker-1")
-    assert attempts.renew(ledger, begun.case, 1)
+    assert not attempts.renew(ledger, [(begun.case, 1)])
 
 
 def test_two_with_one_reference_are_never_in_work_at_once_though_the_first_comes_back_meanwhile(

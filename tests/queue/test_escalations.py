@@ -201,6 +201,34 @@ def test_what_was_answered_for_the_old_data_is_asked_again_for_amended_data(
     assert dict(begin(case).answers) == {"Is this the tenant?": '"no"'}
 
 
+def test_an_answer_for_the_old_data_counts_no_more_though_the_clock_of_who_amended_it_is_behind(
+    ledger: Ledger, take_in: TakeIn, begin: Begin, escalate: Escalate, pass_time: PassTime
+) -> None:
+    case = take_in(data={"tenant": "Mr Invented"})
+    _ask(escalate, case, "Is this the tenant?")
+    escalations.answer(ledger, case, "yes", "a person")
+    escalate(case)
+
+    pass_time(seconds=-4)
+    escalations.send_back(ledger, case, "a person", amended='{"tenant": "Mrs Invented"}')
+
+    assert dict(begin(case).answers) == {}
+
+
+def test_an_answer_for_amended_data_counts_though_the_clock_of_who_amended_it_is_ahead(
+    ledger: Ledger, take_in: TakeIn, begin: Begin, escalate: Escalate, pass_time: PassTime
+) -> None:
+    case = take_in(data={"tenant": "Mr Invented"})
+    escalate(case)
+    escalations.send_back(ledger, case, "a person", amended='{"tenant": "Mrs Invented"}')
+    _ask(escalate, case, "Is this the tenant?")
+
+    pass_time(seconds=-4)
+    escalations.answer(ledger, case, "yes", "a person")
+
+    assert dict(begin(case).answers) == {"Is this the tenant?": '"yes"'}
+
+
 def test_a_case_sent_back_as_it_is_keeps_its_data_and_answers_and_gets_all_its_tries_anew(
     ledger: Ledger, take_in: TakeIn, begin: Begin, escalate: Escalate, row_of: RowOf
 ) -> None:

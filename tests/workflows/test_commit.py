@@ -144,6 +144,36 @@ def test_a_no_counts_only_when_the_change_cannot_be_on_its_way_any_more(desk: An
     assert states(desk) == [CommitState.NOT_MADE, CommitState.MADE]
 
 
+def test_a_no_is_as_old_as_the_look_that_began_it(desk: Any, system: System) -> None:
+    """The look takes two seconds, in which the change settles, and arrives after the look has passed it by."""
+
+    def looks_slowly() -> bool:
+        seen = system.has_change()
+        if not seen and system.asked:
+            desk.clock.go_on(2)
+            system.make()
+        return seen
+
+    @workflow("test/change", reference="claim")
+    def change(case: Case[Row]) -> None:
+        with case.commit("put the rent on", done=looks_slowly):
+            system.change()
+
+    def break_off() -> None:
+        raise ValueError("a mistake in the workflow")
+
+    desk.takes(change, "C1", is_slow=True)
+    system.on_change = break_off
+    assert desk.work("C1") is State.ESCALATED
+    escalations.send_back(desk.ledger, desk.story("C1").line.id, "a person")
+    system.on_change = system.make
+
+    assert desk.work("C1", 29) is State.QUEUED
+    assert desk.work("C1", 2) is State.DONE
+    assert system.changes == ["rent"]
+    assert states(desk) == [CommitState.MADE]
+
+
 def test_a_change_without_a_way_to_tell_is_not_made_again_when_a_later_step_fails(
     desk: Any, system: System
 ) -> None:

@@ -155,6 +155,7 @@ def upgrade() -> None:
         "answers",
         sa.Column("case", sa.String(length=32), nullable=False),
         sa.Column("question", sa.String(length=64), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("sealed_answer", sa.LargeBinary(), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("answered_by", sa.String(length=200), nullable=False),
