@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
@@ -9,18 +11,18 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from typer.exceptions import TyperException
 
-from casehand.console import batches, escalations, machine, pausing, reading, samples, working
 from casehand.exceptions import CasehandError
 
-app = typer.Typer(
-    name="casehand",
-    help="Works through a council's back-office cases in its legacy web systems.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for part in (batches, working, reading, escalations, pausing, samples, machine):
-    part.add_to(app)
+COMMANDS = {
+    "batches": ("enqueue",),
+    "working": ("work", "up", "reconcile"),
+    "reading": ("status", "cases", "case"),
+    "escalations": ("escalations",),
+    "pausing": ("pause", "resume"),
+    "samples": ("practice", "demo"),
+    "machine": ("doctor",),
+}
+"""Which module has which commands, in the order of the help: only that of the command typed is imported."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -29,7 +31,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def casehand(
     show_version: Annotated[
         bool,
@@ -43,7 +44,7 @@ def main() -> None:
     """Run the command that was typed; 0 for success, 1 failure, 2 wrong usage, 3 something needs a person."""
     os.umask(0o077)  # What is written here is nobody else's to read.
     try:
-        code = app(standalone_mode=False)
+        code = _app(sys.argv[1:])(standalone_mode=False)
     except TyperException as error:
         sys.stderr.write(_as_one_line(error))
         raise SystemExit(error.exit_code) from None
@@ -57,6 +58,21 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(130) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _app(arguments: Sequence[str]) -> typer.Typer:
+    app = typer.Typer(
+        name="casehand",
+        help="Works through a council's back-office cases in its legacy web systems.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(casehand)
+    typed = [module for module, commands in COMMANDS.items() if arguments and arguments[0] in commands]
+    for module in typed or COMMANDS:
+        import_module(f"casehand.console.{module}").add_to(app)
+    return app
 
 
 def _as_one_line(error: TyperException) -> str:
