@@ -91,17 +91,29 @@ def change_rent(page: Page, place: Place, row: Row) -> None:
 
 
 def change_rent_reading(page: Page, place: Place, row: Row) -> None:
-    """The same, but for the looks before and after the change: they are asked for and not rendered."""
+    """The same, but for the search and the looks before and after: they are asked for and not rendered."""
     page.goto(place.url)
     frame = work_frame(page)
-    address = find(frame, row)
+    results = page.context.request.get(urljoin(place.url, f"/results?f_07={row.claim}")).text()
+    address = urljoin(place.url, found_in(results, row))
     _check(row, _read_claim(frame, address))
-    shown = f"<td>{row.from_date}</td><td>£{row.weekly_rent}</td>"
+    shown = shown_as(row)
     if shown in page.context.request.get(address).text():
         return
     put_on(frame, row)
     if shown not in page.context.request.get(address).text():
         raise AssertionError(f"{row.claim}: the rent is not there")
+
+
+def found_in(results: str, row: Row) -> str:
+    """The address of the one claim with exactly this reference."""
+    (address,) = re.findall(rf'<a href="([^"]+)">{row.claim}</a>', results)
+    return str(address)
+
+
+def shown_as(row: Row) -> str:
+    """A rent as the claim's page has it."""
+    return f"<td>{row.from_date}</td><td>£{row.weekly_rent}</td>"
 
 
 def change_rent_shortest(page: Page, place: Place, row: Row) -> None:

@@ -8,11 +8,14 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
 
 from casehand import Bot, BusinessException, SessionExpired, SignInRefused, SystemException
 
 if TYPE_CHECKING:
     from playwright.sync_api import Frame, Locator, Page
+
+    from casehand.bots.reading import Reading
 
 TROUBLES = {
     "Your session has ended": SessionExpired("the session had ended"),
@@ -55,7 +58,7 @@ class BenefitsBot(Bot):
 
         Raises BusinessException when there is none, or more than one.
         """
-        found = SearchScreen(self).find(reference)
+        found = Results(self).addresses(reference)
         if not found:
             raise BusinessException("no claim has this reference")
         if len(found) > 1:
@@ -105,24 +108,29 @@ class Screen:
         return text
 
 
-class SearchScreen(Screen):
-    """Where claims are found by a part of their reference."""
+class Results:
+    """The claims that a part of a reference finds, read without showing them on the page."""
 
-    def find(self, reference: str) -> list[str]:
-        """The addresses of all claims with exactly this reference, from every page of the results."""
-        _box_beside(self.frame, "Reference or name").fill(reference)
-        text = self._reach("Screen BN120", self.frame.get_by_role("button", name="Find").click)
-        found = self._exact(reference)
-        while (page := re.search(r"Page (\d+) of (\d+)", text)) and page[1] != page[2]:
-            text = self._reach("Screen BN120", self.frame.get_by_role("link", name="Next").click)
-            found += self._exact(reference)
+    def __init__(self, bot: BenefitsBot) -> None:
+        self.bot = bot
+
+    def addresses(self, reference: str) -> list[str]:
+        """Those of all claims with exactly this reference, from every page of the results."""
+        found: list[str] = []
+        onward: str | None = f"results?{urlencode({'f_07': reference})}"
+        while onward is not None:
+            page = self._page(onward)
+            # HB000125 also finds HB0001254.
+            found += page.links(reference)
+            onward = next(iter(page.links("Next")), None)
         return found
 
-    def _exact(self, reference: str) -> list[str]:
-        # HB000125 also finds HB0001254, hence `exact`.
-        links = self.frame.get_by_role("link", name=reference, exact=True)
-        addresses: list[str] = links.evaluate_all("links => links.map(link => link.href)")
-        return addresses
+    def _page(self, address: str) -> Reading:
+        page = self.bot.read(address)
+        _raise_trouble(page.text)
+        if "Screen BN120" not in page.text:
+            raise SystemException("the system answered with another screen than the results")
+        return page
 
 
 class ClaimScreen(Screen):

@@ -51,6 +51,14 @@ class Reading:
             [_words(cell) for cell in row.iter() if cell.tag in ("td", "th")] for row in self.html.css("tr")
         ]
 
+    def links(self, words: str) -> list[str]:
+        """Where all links with exactly these words lead."""
+        return [
+            urljoin(self.address, link.attributes.get("href") or "")
+            for link in self.html.css("a[href]")
+            if _words(link) == words
+        ]
+
     @property
     def asks_to_sign_in(self) -> bool:
         """Whether it has a box for a password."""
