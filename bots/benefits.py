@@ -51,7 +51,7 @@ class BenefitsBot(Bot):
 
     def is_signed_in(self) -> bool:
         """Whether the page's banner names somebody."""
-        return self.page.get_by_text("Signed in as").is_visible()
+        return "Signed in as" in self.text()
 
     def open_claim(self, reference: str) -> ClaimScreen:
         """The one claim with this reference.
