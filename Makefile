@@ -44,6 +44,7 @@ test: .venv/checked ## run all tests; ARGS are pytest's, as in: make test ARGS='
 .PHONY: faults
 faults: .venv/checked ## kill everything at every moment and print the table (hours); as in: make faults ARGS='--ledger sqlite'
 	@PYTHONPATH=tests .venv/bin/python -m faults $(ARGS)
+	@PYTHONPATH=tests .venv/bin/python -m faults --workers 2 --lanes 3 --lasting 10 $(ARGS)
 	@FAULTS_EVERY=1 .venv/bin/pytest -p no:cacheprovider tests/faults/test_exhaustive.py
 	@OUTAGE_CASES=300 OUTAGE_SECONDS=120 .venv/bin/pytest -p no:cacheprovider --timeout 1800 tests/test_systems.py -k outage
 

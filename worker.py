@@ -149,10 +149,10 @@ class CasehandWorker(SteadyWorker):
 
     def teardown(self) -> None:
         """Send the horse away, and say goodbye to RQ."""
-        self._stable.send_away()
-        _clear_leavings(self._settings.home)
         self._stops_at_once = True
-        self._give_up_case()
+        if self._stable.send_away():
+            self._give_up_case()
+        _clear_leavings(self._settings.home)
         super().teardown()  # type: ignore[no-untyped-call]
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:

@@ -105,12 +105,13 @@ class Stable:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
 
-    def send_away(self) -> None:
-        """End an idle horse."""
+    def send_away(self) -> bool:
+        """End the horse; whether it is known to be dead, and its case in no hands any more."""
         if self._reins is not None:
             self._reins.close()
             _await_exit(self._pid, GOODBYE_SECONDS)
             self._bury()
+        return True
 
     @property
     def _ridden(self) -> Reins:
@@ -168,10 +169,11 @@ class SharedStable(Stable):
         super().__init__(None, worker)
         self._address = address
 
-    def send_away(self) -> None:
-        """Leave the horse to the others."""
+    def send_away(self) -> bool:
+        """Leave the horse to the others; it gives a case in hand back itself when it has let go of it."""
         if self._reins is not None:
             self._bury()
+        return False
 
     def _fetch(self) -> tuple[Reins, int]:
         ours = socket.socket(socket.AF_UNIX)

@@ -22,6 +22,10 @@ from casehand.workflows.stable import Saddle, bury, fork_horse
 
 LOOK_SECONDS = 0.5
 QUICK_DEATH_SECONDS = 10.0
+BREATH_SECONDS = 2.0
+"""How long is waited before what died as soon as it was started is started again."""
+
+TOLD = (signal.SIGTERM, signal.SIGINT, LEAVING)
 CANNOT_WORK = 1
 """The exit code of a worker that has said why it cannot work."""
 
@@ -44,10 +48,11 @@ class Team:
         self._lanes = lanes
         self._saddle = saddle
         self._work = work
-        self._workers: set[int] = set()
-        self._horses: dict[int, float] = {}  #: when each was forked
+        self._workers: dict[int, float] = {}  #: when each was forked
+        self._horses: dict[int, float] = {}
+        self._lacks_horse = True
         self._is_stopping = False
-        self._needs_horse = True
+        self._waits_until = 0.0
 
     def work(self) -> None:
         """Keep the team until it has been told to stop, and has. Raises SystemExit when a worker cannot work."""
@@ -63,16 +68,21 @@ class Team:
             self._keep()
 
     def _keep(self) -> None:
-        self._start_horse()
-        for _ in range(self._lanes):
-            self._start_worker()
+        self._start_what_lacks()
         while self._workers:
-            if self._needs_horse and not self._is_stopping:
-                self._start_horse()
             select.select([], [], [], LOOK_SECONDS)
             self._reap()
+            if not self._is_stopping and monotonic() >= self._waits_until:
+                self._start_what_lacks()
         for horse in list(self._horses):
             bury(horse)
+
+    def _start_what_lacks(self) -> None:
+        if self._lacks_horse:
+            self._lacks_horse = False
+            self._horses[fork_horse(self._saddle, self._door, None, alone=False)] = monotonic()
+        while len(self._workers) < self._lanes:
+            self._start_worker()
 
     def _reap(self) -> None:
         while True:
@@ -83,51 +93,46 @@ class Team:
             if pid == 0:
                 return
             if pid in self._horses:
-                self._replace_horse(pid)
+                self._lose_horse(pid)
             elif pid in self._workers:
-                self._replace_worker(pid, status)
+                self._lose_worker(pid, status)
 
-    def _replace_horse(self, pid: int) -> None:
+    def _lose_horse(self, pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-        lived = monotonic() - self._horses.pop(pid)
-        if not self._horses:
-            self._needs_horse = True
-        if lived < QUICK_DEATH_SECONDS:
-            log.warning("horse_died_young", seconds=round(lived, 1))
+        self._take_breath_after(self._horses.pop(pid), "horse")
+        self._lacks_horse = self._lacks_horse or not self._horses
 
-    def _replace_worker(self, pid: int, status: int) -> None:
-        self._workers.discard(pid)
-        if self._is_stopping:
-            return
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == CANNOT_WORK:
-            self._is_stopping = True
-            self._tell_workers(signal.SIGTERM)
+    def _lose_worker(self, pid: int, status: int) -> None:
+        self._take_breath_after(self._workers.pop(pid), "worker")
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == CANNOT_WORK and not self._is_stopping:
+            self._pass_on(signal.SIGTERM, None)
             raise SystemExit(CANNOT_WORK)
-        self._start_worker()
 
-    def _start_horse(self) -> None:
-        self._needs_horse = False
-        self._horses[fork_horse(self._saddle, self._door, None, alone=False)] = monotonic()
+    def _take_breath_after(self, begun: float, who: str) -> None:
+        lived = monotonic() - begun
+        if lived < QUICK_DEATH_SECONDS and not self._is_stopping:
+            log.warning("died_young", who=who, seconds=round(lived, 1))
+            self._waits_until = monotonic() + BREATH_SECONDS
 
     def _start_worker(self) -> None:
         parent = os.getpid()
+        # A request to stop may not find a worker that still has our handlers, or that we do not know of.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, TOLD)
         pid = os.fork()
         if pid == 0:
             _live(parent, self._door, partial(self._work, self._address))
-        self._workers.add(pid)
+        self._workers[pid] = monotonic()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _hear_leaving(self, number: int, frame: FrameType | None) -> None:
-        self._needs_horse = True
+        self._lacks_horse = True
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         self._is_stopping = True
-        self._tell_workers(signal.SIGTERM)
-
-    def _tell_workers(self, how: signal.Signals) -> None:
         for worker in self._workers:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(worker, how)
+                os.kill(worker, signal.SIGTERM)
 
 
 def _live(parent: int, door: socket.socket, work: Callable[[], object]) -> NoReturn:
@@ -135,8 +140,9 @@ def _live(parent: int, door: socket.socket, work: Callable[[], object]) -> NoRet
     status = 2
     try:
         door.close()
-        for told in (signal.SIGTERM, signal.SIGINT, LEAVING):
+        for told in TOLD:
             signal.signal(told, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD)
         end_with(parent, signal.SIGTERM)
         work()
         status = 0

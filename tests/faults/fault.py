@@ -67,6 +67,7 @@ def _processes() -> Iterator[Fault]:
     yield Fault("horse killed", row, _each(lambda here: [here.horse]), limit=6)
     yield Fault("worker killed", row, _each(lambda here: [here.worker]), limit=killed)
     yield Fault("worker, horse and browser killed", row, _each(_all_of), limit=killed)
+    yield _together("all workers killed", row, _kill_all, limit=killed)
     yield Fault("driver killed", row, _each(_driver), needs_browser=True)
     yield Fault("Chromium killed", row, _each(_chromium), needs_browser=True)
     yield Fault("renderers killed", row, _each(_renderers), needs_browser=True)
@@ -150,6 +151,11 @@ def _each(whom: Callable[[Here], list[int]], how: signal.Signals = signal.SIGKIL
             send(how, *whom(here))
 
     return strike
+
+
+def _kill_all(stage: Stage, heres: Sequence[Here], lasting: float) -> None:
+    """Others are started in their place at once."""
+    send(signal.SIGKILL, *stage.workers)
 
 
 def _all_of(here: Here) -> list[int]:

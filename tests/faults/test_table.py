@@ -31,6 +31,14 @@ CELLS: dict[str, dict[str, list[Moment]]] = {
 }
 
 
+LANES: dict[str, list[Moment]] = {
+    "horse killed": [Moment.CLICKED],
+    "worker killed": [Moment.INTENT_WRITTEN, Moment.ANSWERED],
+    "driver killed": [Moment.INTENT_WRITTEN],
+    "worker told to stop twice": [Moment.CLICKED],
+}
+
+
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_and_nothing_done_twice_whatever_dies_and_whenever(
     ledger_url: str, tmp_path: Path
@@ -40,6 +48,17 @@ def test_nothing_is_lost_and_nothing_done_twice_whatever_dies_and_whenever(
         ledger = stage.ledger.engine.dialect.name
         cells = fill(stage, _pairs(CELLS[ledger]), LASTING, at_once=3)
     table = Table(ledger, cells)
+
+    assert table.holds, "\n".join(table.lines())
+
+
+@pytest.mark.timeout(900)
+def test_nor_with_several_cases_at_once_on_each_horse(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    with Stage(tmp_path / "stage", url, workers=2, lanes=3, claims=600) as stage:
+        stage.warm_up()
+        cells = fill(stage, _pairs(LANES), LASTING, at_once=2)
+    table = Table("sqlite, 3 lanes", cells)
 
     assert table.holds, "\n".join(table.lines())
 
