@@ -106,7 +106,8 @@ class CasehandWorker(SteadyWorker):
     def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
         """Wait until the horse is through with its job, or dead."""
         while self._ended is None:
-            self._stable.wait(TURN_SECONDS)
+            # To reconcile while the horse works keeps it from waiting for that between two cases.
+            self._stable.wait(max(0.0, TURN_SECONDS - (monotonic() - self._looked_at)))
             # RQ's alarm for its next heartbeat may not come between an answer and what follows from it.
             with undisturbed():
                 if ended := self._stable.read():
@@ -133,15 +134,16 @@ class CasehandWorker(SteadyWorker):
         self._in_hand = job, queue
         super().execute_job(job, queue)
         self._in_hand = None
-        self._reconcile_in_turn()
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
         """Wait for a job; reconcile meanwhile, and take none after `rq suspend`."""
-        self._reconcile_in_turn()
         if timeout is None or max_idle_time is not None:
+            self._reconcile_in_turn()
             return super().dequeue_job_and_maintain_ttl(timeout, max_idle_time)
+        if monotonic() - self._looked_at > 2 * TURN_SECONDS:
+            self._reconcile_in_turn()
         while (found := super().dequeue_job_and_maintain_ttl(TURN_SECONDS, TURN_SECONDS)) is None:
             self._reconcile_in_turn()
             self.check_for_suspension(burst=False)

@@ -101,6 +101,7 @@ def all_subjects() -> list[Subject]:
         _casehand(1),
         _casehand(2),
         Subject("floor-4", "four bare processes, reading likewise", partial(_bare, 4, "reading"), at_once=4),
+        _casehand(4, "off"),
         _casehand(4),
         Subject(
             "by-hand-16",

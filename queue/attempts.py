@@ -11,7 +11,7 @@ from casehand.queue.breaker import BreakerPolicy
 from casehand.queue.commits import CommitState, Intent
 from casehand.queue.ledger import Ledger
 from casehand.queue.move import AMENDED, move
-from casehand.queue.readiness import ready
+from casehand.queue.readiness import READY, at
 from casehand.queue.state import State
 from casehand.queue.vault import Key
 
@@ -82,7 +82,8 @@ def begin(
             actor=worker,
             action="begun",
             attempt=number - 1,
-            only_if=ready(now),
+            only_if=READY,
+            parameters=at(now),
             attempts=number,
             worker=worker,
             lease_until=now + lease,

@@ -47,7 +47,7 @@ def open_breakers(ledger: Ledger) -> list[OpenBreaker]:
     return [OpenBreaker(row.bot, row.opened_at, row.probe_at, row.probes) for row in rows]
 
 
-def broken(now: datetime) -> ColumnElement[bool]:
+def broken(now: ColumnElement[datetime]) -> ColumnElement[bool]:
     """The SQL condition that a case of `cases` waits for a bot whose breaker is open and lets none probe yet."""
     # Two queries down, SQLAlchemy would not know `cases` for the outer one, and hold every case.
     bots = select(BotsOf.bot).where(BotsOf.workflow == Cases.workflow).correlate(schema.cases)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
-from casehand.queue.readiness import ready
+from casehand.queue.readiness import READY, at
 from casehand.queue.state import State
 
 QUEUE = "casehand"
@@ -88,12 +88,12 @@ class Dispatcher:
         query = (
             select(Cases.id, Cases.attempts, Cases.priority, schema.workflows.c.timeout_seconds)
             .join(schema.workflows, schema.workflows.c.name == Cases.workflow)
-            .where(Cases.state == State.QUEUED, ready(self.ledger.clock()))
+            .where(Cases.state == State.QUEUED, READY)
             .order_by(Cases.priority.desc(), Cases.not_before, Cases.handed_in_at, Cases.line, Cases.id)
             .limit(most)
         )
         with self.ledger.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query, at(self.ledger.clock())).all()
         return [Due(row.id, row.attempts + 1, row.priority, row.timeout_seconds) for row in rows]
 
     def _enqueue(self, cases: list[Due], at_front: bool) -> None:

@@ -1,5 +1,6 @@
 """A move of a case from one state to another: the only code that writes the state."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,11 +26,13 @@ def move(
     action: str,
     attempt: int | None = None,
     only_if: ColumnElement[bool] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     **columns: Any,
 ) -> bool:
     """Move a case, with its audit entry, if it is still in the state (and attempt) it was read with.
 
-    Returns False, and changes nothing, for who comes too late. `columns` are set along with the state.
+    Returns False, and changes nothing, for who comes too late. `columns` are set along with the state, and
+    `parameters` are those that `only_if` needs.
     """
     check_move(before, after)
     statement = update(schema.cases).where(Cases.id == case, Cases.state == before)
@@ -37,7 +40,7 @@ def move(
         statement = statement.where(Cases.attempts == attempt)
     if only_if is not None:
         statement = statement.where(only_if)
-    changed = connection.execute(statement.values(state=after, changed_at=at, **columns))
+    changed = connection.execute(statement.values(state=after, changed_at=at, **columns), parameters)
     if changed.rowcount != 1:
         return False
     audit.record(connection, at, actor, action, case, before, after, columns.get("attempts", attempt))

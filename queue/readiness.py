@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, exists, or_, select
 
 from casehand.queue import schema
 from casehand.queue.breaker import broken
@@ -12,9 +12,9 @@ from casehand.queue.state import State
 Cases = schema.cases.c
 
 
-def ready(now: datetime) -> ColumnElement[bool]:
-    """The SQL condition that a queued case of `cases` may be begun."""
-    return and_(Cases.not_before <= now, ~held(), ~broken(now), ~_is_behind_another())
+def at(now: datetime) -> dict[str, datetime]:
+    """The parameters of a statement that has READY in it."""
+    return {NOW.key: now}
 
 
 def is_next_to(other: FromClause) -> ColumnElement[bool]:
@@ -45,3 +45,9 @@ def _is_behind_another() -> ColumnElement[bool]:
     return exists(
         select(other.c.id).where(is_next_to(other), or_(other.c.state == State.WORKING, goes_first))
     )
+
+
+NOW = bindparam("ready_at", type_=schema.Instant())
+
+READY = and_(Cases.not_before <= NOW, ~held(), ~broken(NOW), ~_is_behind_another())
+"""The SQL condition that a queued case of `cases` may be begun; made once, since that takes longer than to ask it."""

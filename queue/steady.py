@@ -2,6 +2,8 @@
 
 import functools
 from collections.abc import Callable
+from math import inf
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -10,6 +12,9 @@ from redis.exceptions import TimeoutError as RedisSilent
 from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
+
+BEAT_SECONDS = 5.0
+"""RQ tells Redis four times between two jobs that a worker lives; its key lasts for minutes."""
 
 AWAY = (RedisAway, RedisSilent)
 
@@ -24,10 +29,15 @@ class SteadyWorker(Worker):
     """
 
     max_connection_wait_time = 5.0
+    _told_at = -inf
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Tell Redis that this worker lives, if Redis is there."""
+        """Tell Redis that this worker lives, if Redis is there, and has not just been told so."""
+        between_jobs = timeout is None and pipeline is None
+        if between_jobs and monotonic() - self._told_at < BEAT_SECONDS:
+            return
         _if_there(super().heartbeat)(timeout, pipeline)
+        self._told_at = monotonic()
 
     def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
         """Tell Redis that the job is being worked, if Redis is there."""
