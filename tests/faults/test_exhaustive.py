@@ -93,5 +93,6 @@ def test_a_crash_at_any_request_loses_nothing_and_does_nothing_twice(comes_in: b
             tried += 1
             number += EVERY
 
-    assert tried * EVERY >= 10
     assert ill == []
+    # A case asks for nine pages.
+    assert tried * EVERY >= 9
