@@ -45,7 +45,7 @@ def work(
 ) -> None:
     """Start workers, and keep them until told to stop: once to finish the cases in hand, twice to stop now."""
     office = Office()
-    _run(office, _sized(workers, lanes), burst)
+    _run(office, _sized(office, workers, lanes), burst)
     left = counts(office.ledger)["escalated"]
     standing = notices(office.ledger)
     if burst and left:
@@ -60,7 +60,7 @@ def work(
 def up(workers: Workers = None, lanes: Lanes = None) -> None:
     """Run everything on this machine, until stopped: the queue and the workers."""
     office = Office()
-    size = _sized(workers, lanes)
+    size = _sized(office, workers, lanes)
     say(
         f"Working up to {counted(size.at_once, 'case')} of {office.settings.home.absolute()} at once; Ctrl+C stops."
     )
@@ -91,10 +91,13 @@ class _Size:
         return self.horses * self.lanes
 
 
-def _sized(workers: int | None, lanes: int | None) -> _Size:
+def _sized(office: Office, workers: int | None, lanes: int | None) -> _Size:
+    """As asked for; otherwise as the machine can feed and the systems let in."""
     machine = Machine.this()
     horses = workers or machine.horses()
-    size = _Size(horses, lanes or machine.lanes(horses))
+    let_in = sum(bot.sessions for bot in installed_bots(office.workflows.values()).values())
+    fitting = min(machine.lanes(horses), max(1, -(-let_in // horses)))
+    size = _Size(horses, lanes or fitting)
     if machine.is_overloaded_by(size.at_once):
         say(
             f"{size.at_once} cases at once are more than {counted(machine.cores, 'core')} can feed: each will take "
@@ -117,9 +120,9 @@ def _run(office: Office, size: _Size, burst: bool) -> None:
     office.settings.vault()
     for workflow in office.workflows:
         office.workflow(workflow)
-    _warn_of_idle_lanes(office, size)
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
+    _warn_of_idle_lanes(office, size)
     _run_crew(office, size, burst)
 
 
