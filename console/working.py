@@ -85,6 +85,7 @@ def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")
 class _Size:
     horses: int
     lanes: int
+    is_asked_for: bool
 
     @property
     def at_once(self) -> int:
@@ -97,7 +98,7 @@ def _sized(office: Office, workers: int | None, lanes: int | None) -> _Size:
     horses = workers or machine.horses()
     let_in = sum(bot.sessions for bot in installed_bots(office.workflows.values()).values())
     fitting = min(machine.lanes(horses), max(1, -(-let_in // horses)))
-    size = _Size(horses, lanes or fitting)
+    size = _Size(horses, lanes or fitting, is_asked_for=bool(workers or lanes))
     if machine.is_overloaded_by(size.at_once):
         say(
             f"{size.at_once} cases at once are more than {counted(machine.cores, 'core')} can feed: each will take "
@@ -109,7 +110,7 @@ def _sized(office: Office, workers: int | None, lanes: int | None) -> _Size:
 def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
     """A system that takes fewer sessions than there are lanes leaves some of them without work."""
     for name, bot in installed_bots(office.workflows.values()).items():
-        if bot.sessions < size.at_once:
+        if size.is_asked_for and bot.sessions < size.at_once:
             say(
                 f"The bot {name} holds at most {bot.sessions} sessions at once, so as many of its cases are worked."
             )
