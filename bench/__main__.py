@@ -37,8 +37,8 @@ class Plan:
 
 
 FULL = (
-    Plan(0, 3, 16),
-    Plan(100, 3, 8, (*FEW, "casehand-2", "rq-first")),
+    Plan(0, 3, 10),
+    Plan(100, 3, 6, (*FEW, "casehand-2", "rq-first")),
     Plan(500, 3, 3, ("floor", "floor-reading", *SIXTEEN)),
 )
 QUICK = (Plan(0, 1, 8), Plan(100, 1, 4, (*FEW, "rq-first")), Plan(500, 1, 2, FEW))
