@@ -20,6 +20,7 @@ from casehand.worker import CREW, LANES
 QUICK_DEATH_SECONDS = 10.0
 MOST_QUICK_DEATHS = 5
 RESTART_SECONDS = 2.0
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Crew:
@@ -37,7 +38,7 @@ class Crew:
         self._stopping = Event()
 
     def __enter__(self) -> "Crew":
-        self._before = {one: signal.signal(one, self._stop) for one in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {one: signal.signal(one, self._stop) for one in STOPS}
         for place in range(self._count):
             self._start(place)
         return self
@@ -73,12 +74,15 @@ class Crew:
         self._ledger.close()
         crew = os.getpid()
         # Forked, since all that a worker needs is imported here already: that is half of its way to the first case.
+        # A request to stop may not find a worker that still has our handlers, or that we do not know of.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         pid = os.fork()
         if pid == 0:
             _live(crew, self._lanes, log)
+        self._workers[place] = _Worker(pid)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if log is not None:
             log.close()
-        self._workers[place] = _Worker(pid)
         self._begun[place] = monotonic()
 
     def _open_log(self, place: int) -> IO[bytes] | None:
@@ -142,8 +146,9 @@ def _live(crew: int, lanes: int, log: IO[bytes] | None) -> NoReturn:
     try:
         # A Ctrl+C is the crew's to pass on, once; it must not reach the workers twice.
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in STOPS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if log is not None:
             os.dup2(log.fileno(), 1)

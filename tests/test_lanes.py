@@ -208,6 +208,17 @@ def test_a_request_to_stop_lets_all_lanes_finish_and_a_second_stops_at_once(desk
     assert (case.state, case.reason) == (State.QUEUED, "the worker was stopped")
 
 
+@pytest.mark.parametrize("seconds", [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5])
+def test_a_request_to_stop_is_heard_whenever_it_comes(desk: Desk, seconds: float) -> None:
+    with desk.worker(CASEHAND_LANES="3") as keeper:
+        with pytest.raises(subprocess.TimeoutExpired):
+            keeper.wait(seconds)
+        keeper.send_signal(signal.SIGTERM)
+        # One that comes before anybody listens ends the process, as any does.
+        assert keeper.wait(20) in (0, -signal.SIGTERM)
+    desk.until(lambda: Worker.count(desk.redis) == 0)
+
+
 def test_a_team_dies_with_its_keeper_and_nothing_is_left_running(desk: Desk) -> None:
     desk.hand_in(("T1", "rest"))
     with desk.worker(CASEHAND_LANES="2") as keeper:

@@ -72,16 +72,17 @@ class Team:
         while self._workers:
             select.select([], [], [], LOOK_SECONDS)
             self._reap()
-            if not self._is_stopping and monotonic() >= self._waits_until:
+            if monotonic() >= self._waits_until:
                 self._start_what_lacks()
         for horse in list(self._horses):
             bury(horse)
 
     def _start_what_lacks(self) -> None:
-        if self._lacks_horse:
+        if self._lacks_horse and not self._is_stopping:
             self._lacks_horse = False
             self._horses[fork_horse(self._saddle, self._door, None, alone=False)] = monotonic()
-        while len(self._workers) < self._lanes:
+        # A request to stop may come at any moment, also before the first worker is there to be told.
+        while len(self._workers) < self._lanes and not self._is_stopping:
             self._start_worker()
 
     def _reap(self) -> None:
