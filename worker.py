@@ -299,9 +299,13 @@ def main() -> None:
         saddle = Saddle(settings, ledger)
         lanes = int(os.environ.get(LANES, "1"))
         if lanes > 1:
-            Team(
+            team = Team(
                 lanes, saddle, lambda address: _work(settings, ledger, SharedStable(address, _name()))
-            ).work()
+            )
+            try:
+                team.work()
+            finally:
+                _clear_leavings(settings.home)
         else:
             alone = Stable(saddle, _name())
             # Before anything else: it gets ready while we find our way to Redis.

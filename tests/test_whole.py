@@ -233,9 +233,9 @@ def test_mischief_was_met_and_its_cases_took_another_attempt(run: Run) -> None:
     assert again | {LATE} == set(MISCHIEF), run.log
 
 
-def test_both_workers_worked(run: Run) -> None:
+def test_several_lanes_worked(run: Run) -> None:
     workers = {attempt.worker for story in run.stories() for attempt in story.attempts}
-    assert len(workers) == 2
+    assert len(workers) >= 2
 
 
 def test_nothing_of_any_case_was_ever_in_redis(run: Run) -> None:
