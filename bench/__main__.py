@@ -177,7 +177,7 @@ def _wanted(plan: Plan, only: list[str]) -> list[Subject]:
 EXPLANATION = (
     "One case is one rent put on one claim of the practice system, whose journal is checked after every run: a",
     "run that did anything wrong fails the whole. All rows ask for the same pages and use the same browser.",
-    "Casehand's sample bot reads two of the nine (the looks before and after the change) without rendering them:",
+    "Casehand's sample bot reads three of the nine (search, looks before and after the change) unrendered:",
     "hold it against the floor that does so too. The first floor and the peers render all nine. Rows are",
     "interleaved, and each figure is the median of its rounds. Cases/s and CPU are taken between the change of",
     "each worker's first case and that of the last. CPU and memory are those of the whole tree of processes, with",
