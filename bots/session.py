@@ -117,6 +117,8 @@ class Session:
         bot.sign_in()
         if not _comes_true(bot.is_signed_in, bot.page):
             raise SignInRefused("the sign-in did not work")
+        # A page may name who is signed in before its frames are there.
+        bot.page.wait_for_load_state()
 
 
 def _comes_true(condition: Callable[[], bool], page: Page) -> bool:
