@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 CASES_A_CORE = 4
-"""At 500 ms a page two cores are busy with ten cases, at 100 ms with four (bench/results.md): between the two."""
+"""At 500 ms a page two cores are busy with ten cases, at 100 ms with four (measured on a trial): between the two."""
 
 MOST_A_CORE = 8
 """More only wait for the processor: 32 on two cores took twice as long each, and no more were finished."""
