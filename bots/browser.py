@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from casehand.bots.driver import start_driver
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright, ViewportSize
 
@@ -51,14 +53,24 @@ class WarmBrowser:
         self._arguments = [*arguments, *ALWAYS, f"--host-resolver-rules={resolver_rules(origins)}"]
         self._playwright = playwright
         self._browser: Browser | None = None
+        self._ready: tuple[ViewportSize, BrowserContext] | None = None
 
     def open(self) -> None:
         """Open it now."""
         self._started()
 
+    def make_ready(self, viewport: ViewportSize) -> None:
+        """Have a context with an empty page ready for the first who asks for one of this size."""
+        context = self._new_context(viewport)
+        context.new_page()
+        self._ready = viewport, context
+
     def new_context(self, viewport: ViewportSize) -> BrowserContext:
-        """A context of its own, as a clerk in London would have it."""
-        return self._started().new_context(viewport=viewport, **CONTEXT)
+        """A context of its own, as a clerk in London would have it; with an empty page if that was made ready."""
+        ready, self._ready = self._ready, None
+        if ready is not None and ready[0] == viewport:
+            return ready[1]
+        return self._new_context(viewport)
 
     def close(self) -> None:
         """Close it in good order; for a horse, its death does as much."""
@@ -67,11 +79,12 @@ class WarmBrowser:
         if self._playwright is not None:
             self._playwright.stop()
 
+    def _new_context(self, viewport: ViewportSize) -> BrowserContext:
+        return self._started().new_context(viewport=viewport, **CONTEXT)
+
     def _started(self) -> Browser:
         if self._browser is None:
-            from playwright.sync_api import sync_playwright
-
-            self._playwright = self._playwright or sync_playwright().start()
+            self._playwright = self._playwright or start_driver()
             self._browser = self._launched(self._playwright)
         return self._browser
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+
+from casehand.bots.devtools import devtools
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, CDPSession, Frame, Page
+    from playwright.sync_api import BrowserContext, Frame, Page
 
 PICTURE = {"format": "jpeg", "quality": 60, "optimizeForSpeed": True}
 
@@ -44,10 +45,6 @@ values => {
 }
 """
 UNCOVER = "() => document.getElementById('casehand-cover').remove()"
-
-
-_SESSIONS: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
-"""What leads to each page's pictures; a page goes on from case to case."""
 
 
 class Evidence:
@@ -110,10 +107,7 @@ class Evidence:
 
 def _picture(page: Page) -> bytes:
     """The page as the browser shows it: Playwright's own way waits for fonts and takes half as long again."""
-    session = _SESSIONS.get(page)
-    if session is None:
-        session = _SESSIONS[page] = page.context.new_cdp_session(page)
-    taken = session.send("Page.captureScreenshot", PICTURE)
+    taken = devtools(page).send("Page.captureScreenshot", PICTURE)
     return base64.b64decode(taken["data"])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from casehand.bots.bot import Account, Bot
 from casehand.bots.browser import WarmBrowser
+from casehand.bots.devtools import devtools
 from casehand.bots.loading import leave_out
 from casehand.exceptions import SignInRefused, SystemException
 
@@ -66,6 +67,19 @@ class Session:
         if not self.bot.fresh_page and not urlsplit(self._url).fragment:
             self._left = self._last
 
+    def tidy(self) -> None:
+        """Have the page that was left to the next case forget the documents of the last.
+
+        Chromium puts that off until the process has grown to several times its size: 3 MB a case, against 9 ms for
+        this (measured).
+        """
+        from playwright.sync_api import Error
+
+        if self._left is None:
+            return
+        with suppress(Error):  # A page that is gone has left nothing.
+            devtools(self._left.page).send("HeapProfiler.collectGarbage")
+
     def forget(self) -> None:
         """Throw the signed-in state away: the next case signs in anew."""
         context, self._context = self._context, None
@@ -100,11 +114,17 @@ class Session:
         return bot
 
     def _on_fresh_page(self) -> Bot:
-        self._close_pages()
-        bot = self.bot(self.context.new_page(), self._url, self._account)
+        bot = self.bot(self._fresh_page(), self._url, self._account)
         leave_out(bot.page, bot.leaves_out)
         bot.page.goto(self._url)
         return bot
+
+    def _fresh_page(self) -> Page:
+        """One on which nothing has been shown; a new context may come with it."""
+        if self._context is None and self.context.pages:
+            return self.context.pages[0]
+        self._close_pages()
+        return self.context.new_page()
 
     def _close_pages(self, but: Page | None = None) -> None:
         if self._context is None:

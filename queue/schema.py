@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    text,
 )
 
 REVISION = "0001"
@@ -50,6 +49,10 @@ class Instant(TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+
+ONLY = "only"
+"""Which rows a partial index holds, as its migration says: in SQLAlchemy's own terms, which name the dialects, it would
+import PostgreSQL's for every command that works with SQLite, which is a tenth of its start."""
 
 OPEN_STATES = "state IN ('queued', 'working', 'escalated')"
 
@@ -86,7 +89,7 @@ batches = Table(
     Column("closed", Integer, nullable=True),
     Column("cancelled", Integer, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
-    Index("ix_batches_open", "id", sqlite_where=text("done IS NULL"), postgresql_where=text("done IS NULL")),
+    Index("ix_batches_open", "id", info={ONLY: "done IS NULL"}),
 )
 
 rejections = Table(
@@ -137,8 +140,7 @@ cases = Table(
         "workflow",
         "reference",
         unique=True,
-        sqlite_where=text(OPEN_STATES),
-        postgresql_where=text(OPEN_STATES),
+        info={ONLY: OPEN_STATES},
     ),
 )
 
@@ -202,15 +204,13 @@ escalations = Table(
         "uq_escalations_open",
         "case",
         unique=True,
-        sqlite_where=text("settled_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL"),
+        info={ONLY: "settled_at IS NULL"},
     ),
     Index(
         "ix_escalations_waiting",
         "opened_at",
         "id",
-        sqlite_where=text("settled_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL"),
+        info={ONLY: "settled_at IS NULL"},
     ),
 )
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from casehand.bots.bot import Bot
 from casehand.bots.browser import WarmBrowser
 from casehand.bots.chromium import find_browser, launch_arguments
+from casehand.bots.driver import start_driver
 from casehand.exceptions import CasehandError, SystemException
 from casehand.queue import attempts, slots
 from casehand.queue.backlog import unfinished
@@ -90,9 +91,7 @@ class Horse:
         if not (is_wanted := self._is_wanted()):
             # Nothing is started before there is something to do.
             select.select([door], [], [])
-        from playwright.sync_api import sync_playwright
-
-        self._playwright = sync_playwright().start()
+        self._playwright = start_driver()
         self._loop = loop = self.turns.begin(self._playwright)
         self._over = loop.create_future()
         if own is not None:
@@ -193,7 +192,12 @@ class Horse:
         browser = WarmBrowser(
             binary, launch_arguments(), list(_origins(self.settings, bots)), self._playwright
         )
-        browser.open()
+        sizes = {tuple(sorted(bot.viewport.items())): bot.viewport for bot in bots.values()}
+        if len(sizes) == 1:
+            # Whoever comes first wants this one, and is still on the way.
+            browser.make_ready(*sizes.values())
+        else:
+            browser.open()
         return browser
 
     def _let_in(self, door: socket.socket) -> None:

@@ -204,6 +204,9 @@ class Lane:
         except Broken:
             return  # It is heard of in its turn.
         self._bell = self._horse.call_later(REST_SECONDS, self._fall_asleep)
+        for session in self._sessions.values():
+            # Beside what the worker does between two cases.
+            self._horse.turns.start(session.tidy)
 
     def _stop(self) -> None:
         if self.turn is None or not self.is_at_work:
