@@ -347,7 +347,7 @@ def test_what_another_has_taken_is_his_until_he_hands_it_on_or_a_supervisor_step
     owner.take(case)
     colleague = stage.desk(Role.CASEWORKER)
 
-    with unchanged(stage), pytest.raises(Taken, match="p.sample has had this case since"):
+    with unchanged(stage), pytest.raises(Taken, match=r"p\.sample has had this case since"):
         settle(colleague, case)
 
     owner.hand_on(case, "m.sample")
@@ -465,8 +465,8 @@ def test_a_bot_of_several_workflows_is_paused_by_who_supervises_them_all(stage: 
     stage.case()
     both = {RENTS: frozenset({Role.SUPERVISOR}), TAX: frozenset({Role.SUPERVISOR})}
     one = stage.desk(Role.SUPERVISOR, RENTS)
-    Shared = Workflow(TAX, tax.function, Rent, "claim", {"bot": Benefits}, 0, timedelta(minutes=5))
-    workflows = {RENTS: rents, TAX: Shared}
+    shared = Workflow(TAX, tax.function, Rent, "claim", {"bot": Benefits}, 0, timedelta(minutes=5))
+    workflows = {RENTS: rents, TAX: shared}
 
     of_one = Desk(stage.ledger, workflows, one.person, lambda: None)
     of_both = Desk(stage.ledger, workflows, Person("b.sample", "B. Sample", both), lambda: None)
