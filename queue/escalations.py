@@ -96,7 +96,7 @@ def similar(
             .join(schema.cases, Cases.id == Escalations.case)
             .where(Escalations.id == escalation)
         ).first()
-        if this is None or this.alike is None or (workflows is not None and this.workflow not in workflows):
+        if this is None or not this.alike or (workflows is not None and this.workflow not in workflows):
             return []
         others = _query(limit).where(
             Escalations.alike == this.alike, Cases.workflow == this.workflow, Escalations.case != this.case

@@ -112,7 +112,7 @@ def test_what_was_typed_is_read_as_its_field_has_it() -> None:
         ({"tenure": "tent"}, "must be one of council, private"),
         ({"floor": "9"}, "must be one of 0, 1, 2"),
         ({"others": "Ms Invented"}, 'must be JSON, such as ["one", "two"]'),
-        ({"address": '{"street": "x"}'}, "is empty"),
+        ({"address": '{"street": "x"}'}, "lacks line"),
         ({"colour": "red"}, "is no field of this form"),
     ],
 )
