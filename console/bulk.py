@@ -22,7 +22,7 @@ from casehand.console.listing import (
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
 from casehand.queue.bulk import Bulk, BulkAction, BulkState, Came, outcomes
-from casehand.queue.bulk_filter import CaseFilter, Preview
+from casehand.queue.bulk_filter import BulkFilter, Preview
 from casehand.queue.bulk_turn import end_turn
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
@@ -73,8 +73,8 @@ def begin(
     """Begin: shows how many cases these are and the first of them, and asks."""
     office = Office()
     when = None if due_before is None else due_before.astimezone()
-    which = CaseFilter(workflow, batch, state, kind, alike, when, assigned_to)
-    if case and which != CaseFilter():
+    which = BulkFilter(workflow, batch, state, kind, alike, when, assigned_to)
+    if case and which != BulkFilter():
         raise typer.BadParameter("give --case or a filter, and not both")
     if preview and case:
         raise typer.BadParameter("--preview is for a filter: the cases of --case are known")
@@ -174,7 +174,7 @@ def _value(
     return value
 
 
-def _ask(office: Office, action: BulkAction, which: CaseFilter, cases: list[str]) -> None:
+def _ask(office: Office, action: BulkAction, which: BulkFilter, cases: list[str]) -> None:
     """Have the person say that it is meant, who has seen how many cases these are, and which."""
     if not sys.stdin.isatty():
         raise typer.BadParameter(

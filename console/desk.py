@@ -30,7 +30,7 @@ from casehand.queue import (
 )
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
-from casehand.queue.bulk_filter import CaseFilter, Preview
+from casehand.queue.bulk_filter import BulkFilter, Preview
 from casehand.queue.cases import CaseLine, find_case
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
@@ -193,12 +193,12 @@ class Desk:
 
     # Many cases at once.
 
-    def preview_bulk(self, action: BulkAction, which: CaseFilter) -> Preview:
+    def preview_bulk(self, action: BulkAction, which: BulkFilter) -> Preview:
         """How many cases it would take in, and which come first."""
         return bulk.preview_bulk(self.ledger, action, which, self._bulk_workflows(which))
 
     def begin_bulk(
-        self, action: BulkAction, which: CaseFilter | Sequence[str], reason: str, value: str | None = None
+        self, action: BulkAction, which: BulkFilter | Sequence[str], reason: str, value: str | None = None
     ) -> str:
         """Begin to act on the cases of a filter, or on those whose ids are given; returns the action's id.
 
@@ -206,7 +206,7 @@ class Desk:
         reconciler, or `work_bulk`, then goes through the list.
         """
         workflows = self._bulk_workflows(which)
-        if not isinstance(which, CaseFilter):
+        if not isinstance(which, BulkFilter):
             for workflow in {self._workflow_of(case) for case in which}:
                 self._check_right(Right.ACT_ON_MANY, workflow)
         return bulk.begin(self.ledger, action, which, reason, self.person.id, value, workflows)
@@ -296,7 +296,7 @@ class Desk:
 
     def _bulk_workflows(self, which: object) -> frozenset[str] | None:
         """The workflows on whose cases this person may act; raises NotAllowed when there is none."""
-        named = which.workflow if isinstance(which, CaseFilter) else None
+        named = which.workflow if isinstance(which, BulkFilter) else None
         workflows = self.workflows_with(Right.ACT_ON_MANY)
         if workflows is not None and (not workflows or (named is not None and named not in workflows)):
             raise NotAllowed(Right.ACT_ON_MANY, named)

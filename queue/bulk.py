@@ -19,7 +19,7 @@ from casehand.queue import audit, schema
 from casehand.queue.assignments import checked_receiver
 from casehand.queue.bulk_filter import (
     MOST_SELECTED,
-    CaseFilter,
+    BulkFilter,
     Preview,
     find_matching,
     in_order,
@@ -126,7 +126,7 @@ class BulkCase:
 
 
 def preview_bulk(
-    ledger: Ledger, action: BulkAction, which: CaseFilter, workflows: Collection[str] | None = None
+    ledger: Ledger, action: BulkAction, which: BulkFilter, workflows: Collection[str] | None = None
 ) -> Preview:
     """How many cases it would take in, and which come first. Raises CasehandError for a filter that says nothing."""
     return preview(ledger, which, STATES[action], workflows)
@@ -135,7 +135,7 @@ def preview_bulk(
 def begin(
     ledger: Ledger,
     action: BulkAction,
-    which: CaseFilter | Sequence[str],
+    which: BulkFilter | Sequence[str],
     reason: str,
     by: str,
     value: str | None = None,
@@ -148,7 +148,7 @@ def begin(
     at all, or the filter says nothing; NoSuchCase for a selected case that is not there.
     """
     said, checked = _checked_reason(reason), _checked_value(action, value)
-    if isinstance(which, CaseFilter):
+    if isinstance(which, BulkFilter):
         which.check()
         bulk = _begin_filter(ledger, action, which, said, by, checked, workflows)
         while not list_more(ledger, bulk):
@@ -248,7 +248,7 @@ def subject(bulk: str) -> str:
 def _begin_filter(
     ledger: Ledger,
     action: BulkAction,
-    which: CaseFilter,
+    which: BulkFilter,
     reason: str,
     by: str,
     value: str | None,
@@ -326,7 +326,7 @@ def _write(
 
 def _next_page(connection: Connection, row: Row[Any]) -> Sequence[Row[Any]]:
     bulk = _bulk(row)
-    which = CaseFilter.from_text(bulk.filter)
+    which = BulkFilter.from_text(bulk.filter)
     query = in_order(find_matching(which, STATES[bulk.action], bulk.workflows)).where(
         Cases.handed_in_at <= bulk.begun_at
     )

@@ -24,7 +24,7 @@ Escalations = schema.escalations.c
 
 
 @dataclass(frozen=True)
-class CaseFilter:
+class BulkFilter:
     """The open cases to which all of this applies."""
 
     workflow: str | None = None
@@ -41,7 +41,7 @@ class CaseFilter:
         return json.dumps(said, default=datetime.isoformat, sort_keys=True)
 
     @classmethod
-    def from_text(cls, text: str) -> "CaseFilter":
+    def from_text(cls, text: str) -> "BulkFilter":
         """What `as_text` made."""
         said = json.loads(text)
         if "due_before" in said:
@@ -69,7 +69,7 @@ class Preview:
 
 
 def preview(
-    ledger: Ledger, which: CaseFilter, states: Collection[State], workflows: Collection[str] | None = None
+    ledger: Ledger, which: BulkFilter, states: Collection[State], workflows: Collection[str] | None = None
 ) -> Preview:
     """How many cases match that are in one of `states`, and which come first; only in `workflows`, if given."""
     which.check()
@@ -84,7 +84,7 @@ def preview(
 
 
 def find_matching(
-    which: CaseFilter, states: Collection[State], workflows: Collection[str] | None = None
+    which: BulkFilter, states: Collection[State], workflows: Collection[str] | None = None
 ) -> Select[Any]:
     """The cases that match, each with what it waits for."""
     waits = and_(Escalations.case == Cases.id, Escalations.settled_at.is_(None))
@@ -102,14 +102,14 @@ def in_order(query: Select[Any]) -> Select[Any]:
 
 
 def workflows_of(
-    connection: Connection, which: CaseFilter, states: Collection[State], workflows: Collection[str] | None
+    connection: Connection, which: BulkFilter, states: Collection[State], workflows: Collection[str] | None
 ) -> list[str]:
     """The workflows of the cases that match."""
     matching = find_matching(which, states, workflows).with_only_columns(Cases.workflow).distinct()
     return sorted(connection.execute(matching).scalars())
 
 
-def _conditions(which: CaseFilter) -> list[ColumnElement[bool]]:
+def _conditions(which: BulkFilter) -> list[ColumnElement[bool]]:
     given = (
         (Cases.workflow, which.workflow),
         (Cases.batch, which.batch),

@@ -22,7 +22,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import attempts, commits, endings, schema
 from casehand.queue.backoff import Backoff
 from casehand.queue.bulk import BulkAction
-from casehand.queue.bulk_filter import CaseFilter
+from casehand.queue.bulk_filter import BulkFilter
 from casehand.queue.cases import tell
 from casehand.queue.escalations import WAS_DONE, waiting
 from casehand.queue.intake import hand_in
@@ -252,7 +252,7 @@ ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
         Right.ACT_ON_MANY,
         _on(
             Stage.case,
-            lambda desk, _: desk.begin_bulk(BulkAction.CANCEL, CaseFilter(workflow=RENTS), "wrong file"),
+            lambda desk, _: desk.begin_bulk(BulkAction.CANCEL, BulkFilter(workflow=RENTS), "wrong file"),
         ),
     ),
     "begin a bulk action over a selection": (
@@ -497,12 +497,12 @@ def test_a_bulk_action_over_a_filter_takes_in_only_what_the_person_supervises(st
     stage.case("HB000002", TAX)
     desk = stage.desk(Role.SUPERVISOR, RENTS)
 
-    seen = desk.preview_bulk(BulkAction.CANCEL, CaseFilter(state=State.QUEUED))
+    seen = desk.preview_bulk(BulkAction.CANCEL, BulkFilter(state=State.QUEUED))
     assert [one.reference for one in seen.first] == ["HB000001"]
-    bulk = desk.find_bulk(desk.begin_bulk(BulkAction.CANCEL, CaseFilter(state=State.QUEUED), "wrong file"))
+    bulk = desk.find_bulk(desk.begin_bulk(BulkAction.CANCEL, BulkFilter(state=State.QUEUED), "wrong file"))
     assert (bulk.total, bulk.workflows) == (1, (RENTS,))
     with pytest.raises(NotAllowed):
-        desk.begin_bulk(BulkAction.CANCEL, CaseFilter(workflow=TAX), "wrong file")
+        desk.begin_bulk(BulkAction.CANCEL, BulkFilter(workflow=TAX), "wrong file")
     with pytest.raises(NoSuchBulk):
         stage.desk(Role.SUPERVISOR, TAX).find_bulk(bulk.id)
     assert stage.desk(Role.SUPERVISOR, TAX).bulks() == []

@@ -30,7 +30,7 @@ from casehand.queue.bulk import (
     outcomes,
     preview_bulk,
 )
-from casehand.queue.bulk_filter import FIRST, CaseFilter
+from casehand.queue.bulk_filter import FIRST, BulkFilter
 from casehand.queue.cases import tell
 from casehand.queue.escalations import waiting
 from casehand.queue.ledger import Ledger
@@ -45,7 +45,7 @@ PassTime = Callable[..., None]
 RowOf = Callable[[str], Any]
 
 WORKFLOW = "housing-benefit/rent-change"
-RENTS = CaseFilter(workflow=WORKFLOW)
+RENTS = BulkFilter(workflow=WORKFLOW)
 WHY = "the wrong file"
 
 
@@ -94,8 +94,8 @@ def test_there_is_no_bare_all(ledger: Ledger, take_in: TakeIn) -> None:
     take_in()
 
     for act in (
-        lambda: begin(ledger, BulkAction.CANCEL, CaseFilter(), WHY, "s.sample"),
-        lambda: preview_bulk(ledger, BulkAction.CANCEL, CaseFilter()),
+        lambda: begin(ledger, BulkAction.CANCEL, BulkFilter(), WHY, "s.sample"),
+        lambda: preview_bulk(ledger, BulkAction.CANCEL, BulkFilter()),
     ):
         with pytest.raises(CasehandError, match="say which cases"):
             act()
@@ -147,7 +147,7 @@ def test_a_filter_takes_in_what_all_of_it_applies_to(
     take_in("HB000007", batch="a", state=State.DONE)
 
     def found(**what: Any) -> list[str]:
-        seen = preview_bulk(ledger, BulkAction.SET_PRIORITY, CaseFilter(**what))
+        seen = preview_bulk(ledger, BulkAction.SET_PRIORITY, BulkFilter(**what))
         assert seen.total == len(seen.first)
         return [one.reference[-1] for one in sorted(seen.first, key=lambda one: one.reference)]
 
@@ -168,9 +168,9 @@ def test_a_filter_takes_in_what_all_of_it_applies_to(
 
 def test_a_filter_comes_back_from_the_ledger_as_it_was() -> None:
     due = datetime(2026, 12, 24, tzinfo=UTC)
-    which = CaseFilter("w", "b", State.QUEUED, EscalationKind.IN_DOUBT, "00", due, "m.sample")
+    which = BulkFilter("w", "b", State.QUEUED, EscalationKind.IN_DOUBT, "00", due, "m.sample")
 
-    assert CaseFilter.from_text(which.as_text()) == which
+    assert BulkFilter.from_text(which.as_text()) == which
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_each_action_does_to_each_case_what_it_does_to_one(
         escalate(case)
     assignments.take(ledger, cases[1], "m.sample")
 
-    which = begin(ledger, action, CaseFilter(kind=EscalationKind.BUSINESS), WHY, "s.sample", value)
+    which = begin(ledger, action, BulkFilter(kind=EscalationKind.BUSINESS), WHY, "s.sample", value)
     work_through(ledger, which)
 
     assert {one.outcome for one in outcomes(ledger, which)} == {Came.DONE}
@@ -251,7 +251,7 @@ def test_a_selection_is_taken_as_it_was_made(ledger: Ledger, take_in: TakeIn) ->
         begin(ledger, BulkAction.CANCEL, [cases[1], "nowhere"], WHY, "s.sample")
     with pytest.raises(NoSuchCase):
         begin(ledger, BulkAction.CANCEL, [cases[1]], WHY, "s.sample", workflows={"another"})
-    for nothing in ([], CaseFilter(batch="nowhere")):
+    for nothing in ([], BulkFilter(batch="nowhere")):
         with pytest.raises(CasehandError, match=r"no case is selected|no such cases"):
             begin(ledger, BulkAction.CANCEL, nothing, WHY, "s.sample")
     assert len(all_bulks(ledger)) == 1
@@ -403,7 +403,7 @@ import json, os, signal, sys
 from sqlalchemy import event
 from casehand.queue import bulk, bulk_turn
 from casehand.queue.bulk import BulkAction
-from casehand.queue.bulk_filter import CaseFilter
+from casehand.queue.bulk_filter import BulkFilter
 from casehand.queue.ledger import Ledger
 from casehand.queue.vault import Vault
 
@@ -426,7 +426,7 @@ event.listen(ledger.engine, "after_cursor_execute", written)
 event.listen(ledger.engine, "commit", strike)
 begun = bulk.all_bulks(ledger)
 if not begun:
-    bulk.begin(ledger, BulkAction(action), CaseFilter(workflow="housing-benefit/rent-change"), "why", "s.sample", value)
+    bulk.begin(ledger, BulkAction(action), BulkFilter(workflow="housing-benefit/rent-change"), "why", "s.sample", value)
 bulk_turn.turn(ledger, f"worker-{os.getpid()}")
 print(moment - left)
 """
@@ -504,7 +504,7 @@ def test_power_cut_at_each_statement_of_a_turn_leaves_nothing_half_done(
     cases = [take_in(f"HB{number:06}") for number in range(2)]
     for case in cases:
         escalate(case)
-    which = begin(ledger, action, CaseFilter(state=State.ESCALATED), WHY, "s.sample", values.get(action))
+    which = begin(ledger, action, BulkFilter(state=State.ESCALATED), WHY, "s.sample", values.get(action))
     cuts = 0
     for moment in range(1, 500):
         left = moment
