@@ -19,6 +19,7 @@ COMMANDS = {
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
     "pausing": ("pause", "resume"),
+    "web.server": ("console",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }
