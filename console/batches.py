@@ -13,7 +13,7 @@ from casehand.console.completion import complete_workflow
 from casehand.console.listing import NEEDS_A_PERSON, as_plain, counted, say, screen, show_json, show_table
 from casehand.console.office import Office
 from casehand.queue.batches import Rejected, rejections_of
-from casehand.queue.intake import BatchTaken, hand_in
+from casehand.queue.intake import BatchTaken
 
 SHOWN_REJECTIONS = 20
 
@@ -38,15 +38,10 @@ def enqueue(
 ) -> None:
     """Hand in a batch: every row becomes a case, or is rejected with its line and the reason."""
     office = Office()
-    found = office.workflow(workflow)
     with _progress(quiet=json) as report:
-        taken = hand_in(
-            office.ledger,
-            workflow=found.name,
-            model=found.model,
-            reference=found.reference,
-            path=file,
-            by=office.person,
+        taken = office.desk.hand_in(
+            workflow,
+            file,
             priority=priority,
             not_before=_aware(not_before),
             due=_aware(due),

@@ -1,32 +1,35 @@
 """`casehand escalations`: what waits for a person, and the ways to settle it."""
 
-import json as json_module
 from dataclasses import asdict, fields
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from operator import attrgetter
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from casehand.console.listing import LIST_LIMIT, say, say_there_are_more, show_table, stream_json
+from casehand.console.listing import (
+    LIST_LIMIT,
+    say,
+    say_there_are_more,
+    show_json,
+    show_table,
+    shown,
+    stream_json,
+)
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
-from casehand.exceptions import CasehandError
 from casehand.queue import escalations as ledger_escalations
 from casehand.queue.cases import CaseLine, find_case, tell
-from casehand.queue.check import as_stored
 from casehand.queue.commits import CommitState
 from casehand.queue.escalations import Escalation
-from casehand.queue.fields import Unfit, reader_for
 from casehand.queue.notices import Notice, notices
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.paging import in_pages
-from casehand.queue.reasons import reason_for
-from casehand.workflows.forms import check_form
 
 Which = Annotated[str, typer.Argument(help="The reference, or the case's id.", metavar="REFERENCE")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 app = typer.Typer(help="Show what waits for a person, and settle it.", rich_markup_mode=None)
 
@@ -47,13 +50,22 @@ def escalations(
     after: Annotated[
         str | None, typer.Option(help="Only what has waited less long than this case.", metavar="REFERENCE")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    mine: Annotated[bool, typer.Option("--mine", help="Only what you have taken.")] = False,
+    unassigned: Annotated[bool, typer.Option("--unassigned", help="Only what nobody has taken.")] = False,
+    json: Json = False,
 ) -> None:
     """List what waits for a person, oldest first."""
     if context.invoked_subcommand is not None:
         return
     office = Office()
-    look = partial(ledger_escalations.waiting, office.ledger, workflow, batch)
+    look = partial(
+        ledger_escalations.waiting,
+        office.ledger,
+        workflow,
+        batch,
+        assigned_to=office.person.id if mine else None,
+        unassigned=unassigned,
+    )
     begin = None if after is None else find_case(office.ledger, after).id
     standing = notices(office.ledger, workflow, batch) if begin is None else []
     if json:
@@ -67,8 +79,10 @@ def escalations(
     if not listed:
         say("Nothing waits for a person.")
         return
-    rows = [(one.reference, one.kind, one.reason, _ways(one), one.opened_at) for one in listed]
-    show_table("Waiting for a person", ("Reference", "Kind", "Why", "Answers", "Since"), rows)
+    rows = [
+        (one.reference, one.kind, one.reason, _ways(one), one.opened_at, one.assigned_to) for one in listed
+    ]
+    show_table("Waiting for a person", ("Reference", "Kind", "Why", "Answers", "Since", "With"), rows)
     if len(found) > most:
         say_there_are_more(most, listed[-1].case)
 
@@ -77,12 +91,13 @@ def escalations(
 def answer(
     which: Which,
     given: Annotated[str, typer.Argument(help="One of the answers, or JSON for a form.", metavar="ANSWER")],
+    json: Json = False,
 ) -> None:
     """Answer what a case asks: it goes on with the answer."""
     office = Office()
-    case = find_case(office.ledger, which)
-    ledger_escalations.answer(office.ledger, case.id, _as_asked(office, case, given), office.person)
-    _went_back(office, case)
+    case = office.desk.find(which)
+    office.desk.answer(case.id, given)
+    _tell(office, case, "is queued again", json)
 
 
 @app.command("return")
@@ -91,13 +106,14 @@ def send_back(
     amend: Annotated[
         list[str] | None, typer.Option(help="Change a field first: NAME=VALUE; may be repeated.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Send a case back to be worked again, perhaps amended."""
     office = Office()
-    case = find_case(office.ledger, which)
-    amended = _amended(office, case, amend) if amend else None
-    ledger_escalations.send_back(office.ledger, case.id, office.person, amended)
-    _went_back(office, case)
+    changes = _changes(amend or [])
+    case = office.desk.find(which)
+    office.desk.send_back(case.id, changes or None)
+    _tell(office, case, "is queued again", json)
 
 
 @app.command()
@@ -106,25 +122,103 @@ def close(
     note: Annotated[
         str | None, typer.Option(help="What was done about it; asked for if it is not given.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Close a case: a person did it by hand, or rejected it."""
     office = Office()
-    case = find_case(office.ledger, which)
+    case = office.desk.find(which)
     done = given_or_asked(note, "--note", "What was done about it")
-    ledger_escalations.close(office.ledger, case.id, office.person, done)
-    say(f"{case.reference} is closed.")
+    office.desk.close(case.id, done)
+    _tell(office, case, "is closed", json)
 
 
 @app.command()
-def cancel(which: Which) -> None:
+def cancel(
+    which: Which,
+    reason: Annotated[str | None, typer.Option(help="Why; kept with the case.")] = None,
+    json: Json = False,
+) -> None:
     """Cancel a case that is queued or waits for a person."""
     office = Office()
-    case = find_case(office.ledger, which)
-    ledger_escalations.cancel(office.ledger, case.id, office.person)
-    say(f"{case.reference} is cancelled.")
-    for change in tell(office.ledger, case.id).commits:
+    case = office.desk.find(which)
+    office.desk.cancel(case.id, reason)
+    _tell(office, case, "is cancelled", json)
+    for change in [] if json else tell(office.ledger, case.id).commits:
         if change.state is CommitState.INTENDED:
             say(f"It is not known whether this was done: {change.name}. Look into the system.")
+
+
+@app.command()
+def take(which: Which, json: Json = False) -> None:
+    """Take a case that waits for a person, so that nobody else looks into it."""
+    office = Office()
+    case = office.desk.find(which)
+    office.desk.take(case.id)
+    _tell(office, case, "is yours", json)
+
+
+@app.command("give-back")
+def give_back(which: Which, json: Json = False) -> None:
+    """Let go of a case that was taken, so that anybody may take it."""
+    office = Office()
+    case = office.desk.find(which)
+    office.desk.give_back(case.id)
+    _tell(office, case, "is free to be taken", json)
+
+
+@app.command("hand-on")
+def hand_on(
+    which: Which,
+    to: Annotated[str, typer.Argument(help="Whom to, by the name they sign in with.", metavar="PERSON")],
+    json: Json = False,
+) -> None:
+    """Give a case that waits for a person to somebody else."""
+    office = Office()
+    case = office.desk.find(which)
+    office.desk.hand_on(case.id, to)
+    _tell(office, case, f"is with {to.strip()}", json)
+
+
+@app.command()
+def comment(
+    which: Which,
+    text: Annotated[str, typer.Argument(help="What to say of it.")],
+    json: Json = False,
+) -> None:
+    """Say something of a case to those who look at it later."""
+    office = Office()
+    case = office.desk.find(which)
+    office.desk.comment(case.id, text)
+    _tell(office, case, "has your comment", json)
+
+
+@app.command()
+def due(
+    which: Which,
+    when: Annotated[
+        datetime | None, typer.Argument(help="In local time; none takes the date away.", metavar="TIME")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say by when a case must be done, or settled."""
+    office = Office()
+    case = office.desk.find(which)
+    by = None if when is None else when.astimezone()
+    office.desk.set_due(case.id, by)
+    _tell(office, case, "has no due date" if by is None else f"is due by {shown(by)}", json)
+
+
+@app.command()
+def priority(
+    which: Which,
+    number: Annotated[int, typer.Argument(help="Higher is worked first.", metavar="PRIORITY")],
+    json: Json = False,
+) -> None:
+    """Say how urgent a case is."""
+    office = Office()
+    case = office.desk.find(which)
+    office.desk.set_priority(case.id, number)
+    _tell(office, case, f"has priority {number}", json)
 
 
 def _as_entry(notice: Notice) -> dict[str, object]:
@@ -146,41 +240,19 @@ def _ways(escalation: Escalation) -> str:
     return "JSON with " + ", ".join(fields)
 
 
-def _as_asked(office: Office, case: CaseLine, given: str) -> object:
-    open_ones = [one for one in tell(office.ledger, case.id).escalations if one.settled_at is None]
-    question = open_ones[-1].question if open_ones else None
-    if question is None or "form" not in question:
-        return given
-    try:
-        value = json_module.loads(given)
-    except ValueError:
-        raise CasehandError('the answer to a form is JSON, such as \'{"field": "value"}\'') from None
-    return check_form(question["form"], value)
-
-
-def _amended(office: Office, case: CaseLine, changes: list[str]) -> str:
-    workflow = office.workflow(case.workflow)
-    data = dict(tell(office.ledger, case.id).data)
-    for change in changes:
+def _changes(given: list[str]) -> dict[str, str]:
+    changes = {}
+    for change in given:
         name, equals, value = change.partition("=")
-        if not equals or name not in workflow.model.model_fields:
-            known = ", ".join(workflow.model.model_fields)
-            raise CasehandError(f"cannot amend {name!r}: give NAME=VALUE, where NAME is one of {known}")
-        try:
-            data[name] = reader_for(workflow.model.model_fields[name].annotation)(value)
-        except Unfit as unfit:
-            raise CasehandError(f"{name} cannot be amended so: it {unfit}") from None
-    try:
-        amended = workflow.model.model_validate_json(json_module.dumps(data, default=str))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise CasehandError(f"{field} cannot be amended so: {reason_for(first)}") from None
-    if str(getattr(amended, workflow.reference)) != case.reference:
-        raise CasehandError("the reference of a case cannot be amended: cancel it and hand in another")
-    return as_stored(amended).decode()
+        if not equals:
+            raise typer.BadParameter(f"--amend takes NAME=VALUE, and not {change!r}")
+        changes[name] = value
+    return changes
 
 
-def _went_back(office: Office, case: CaseLine) -> None:
-    office.nudge()
-    say(f"{case.reference} is queued again.")
+def _tell(office: Office, before: CaseLine, became: str, json: bool) -> None:
+    """Say what became of a case."""
+    if json:
+        show_json(find_case(office.ledger, before.id))
+    else:
+        say(f"{before.reference} {became}.")

@@ -1,6 +1,5 @@
 """What every command works with: the settings, and what they lead to, opened when it is first needed."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -8,15 +7,15 @@ from functools import cached_property
 from redis import Redis
 from redis.exceptions import RedisError
 
-from casehand.bots.bot import Bot
-from casehand.bots.hours import Hours
+from casehand.console.desk import Desk
+from casehand.console.known import known_workflow
+from casehand.console.person import Person, machine_user
 from casehand.exceptions import CasehandError
 from casehand.queue.dispatch import Dispatcher
-from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.settings import Settings, load_settings
-from casehand.workflows.installed import find_workflow, installed_workflows
+from casehand.workflows.installed import installed_workflows
 from casehand.workflows.workflow import Workflow
 
 
@@ -38,21 +37,19 @@ class Office:
         """The workflows installed here."""
         return installed_workflows(self.settings.workflows)
 
-    @property
-    def person(self) -> str:
-        """Whom the audit names: the user of this machine."""
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError):
-            return "unknown"
+    @cached_property
+    def person(self) -> Person:
+        """Who acts: the user of this machine."""
+        return machine_user()
+
+    @cached_property
+    def desk(self) -> Desk:
+        """All that a person may do."""
+        return Desk(self.ledger, self.workflows, self.person, self.nudge)
 
     def workflow(self, name: str) -> Workflow:
         """The workflow of that name, made known to the ledger. Raises CasehandError when it could never begin."""
-        workflow = find_workflow(self.workflows, name)
-        for bot in workflow.bots.values():
-            _check_hours(bot, workflow)
-        make_known(self.ledger, workflow.name, workflow.bot_names, workflow.timeout)
-        return workflow
+        return known_workflow(self.ledger, self.workflows, name)
 
     @contextmanager
     def redis(self) -> Iterator[Redis]:
@@ -75,18 +72,3 @@ class Office:
         except (CasehandError, RedisError):
             return False
         return True
-
-
-def _check_hours(bot: type[Bot], workflow: Workflow) -> None:
-    """Raise CasehandError when the bot is never open for as long as the workflow may take."""
-    if bot.hours is None:
-        return
-    try:
-        fits = Hours.parse(bot.hours, bot.closed).ever_fits(workflow.timeout)
-    except ValueError as error:
-        raise CasehandError(f"the bot {bot.name} cannot be used: {error}") from None
-    if not fits:
-        raise CasehandError(
-            f"{workflow.name} may take {workflow.timeout}, and the bot {bot.name} is never open for so long "
-            f"({bot.hours}): shorten the workflow's timeout, or correct the bot's hours"
-        )

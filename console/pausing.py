@@ -1,22 +1,17 @@
-"""`casehand pause` and `resume`: a bot, a workflow or a batch."""
+"""`casehand pause` and `resume`: a bot, a workflow or a batch, or everything."""
 
-import difflib
-from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
 
-from casehand.console.listing import say
+from casehand.console.listing import say, show_json
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
-from casehand.exceptions import CasehandError
-from casehand.queue import pauses
-from casehand.queue.batches import batch_names
-from casehand.queue.pauses import PauseKind
-from casehand.workflows.installed import installed_bots
+from casehand.queue.pauses import ALL, PauseKind
 
 Kind = Annotated[PauseKind, typer.Argument(help="What it is.")]
-Name = Annotated[str, typer.Argument(help="Its name.")]
+Name = Annotated[str | None, typer.Argument(help="Its name; everything has none.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,37 +22,43 @@ def add_to(app: typer.Typer) -> None:
 
 def pause(
     kind: Kind,
-    name: Name,
+    name: Name = None,
     reason: Annotated[str | None, typer.Option(help="Why; asked for if it is not given.")] = None,
+    json: Json = False,
 ) -> None:
-    """Pause a bot, a workflow or a batch: its cases wait, at no cost, until it is resumed."""
+    """Pause a bot, a workflow, a batch or everything: cases wait, at no cost, until it is resumed."""
     office = Office()
-    _check_name(office, kind, name)
+    named = _checked(kind, name)
     why = given_or_asked(reason, "--reason", "Why")
-    if pauses.pause(office.ledger, kind, name, why, office.person):
-        say(f"The {kind} {name} is paused.")
+    newly = office.desk.pause(kind, named, why)
+    if json:
+        show_json({"kind": kind, "name": named, "paused": True, "already": not newly})
     else:
-        say(f"The {kind} {name} was paused already.")
+        was, already = ("is", "") if newly else ("was", " already")
+        say(f"{_subject(kind, named)} {was} paused{already}.")
 
 
-def _check_name(office: Office, kind: PauseKind, name: str) -> None:
-    """Raise CasehandError when there is nothing of that name to pause."""
-    known: dict[PauseKind, Callable[[], Iterable[str]]] = {
-        PauseKind.BOT: lambda: installed_bots(office.workflows.values()),
-        PauseKind.WORKFLOW: lambda: office.workflows,
-        PauseKind.BATCH: lambda: batch_names(office.ledger),
-    }
-    names = list(known[kind]())
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or sorted(names)[:3]
-        raise CasehandError(
-            f"there is no {kind} {name!r}: did you mean {' or '.join(near) or 'another kind'}?"
-        )
-
-
-def resume(kind: Kind, name: Name) -> None:
-    """Let a paused bot, workflow or batch go on."""
+def resume(kind: Kind, name: Name = None, json: Json = False) -> None:
+    """Let a paused bot, workflow or batch go on, or everything."""
     office = Office()
-    pauses.resume(office.ledger, kind, name, office.person)
-    office.nudge()
-    say(f"The {kind} {name} goes on.")
+    named = _checked(kind, name)
+    office.desk.resume(kind, named)
+    if json:
+        show_json({"kind": kind, "name": named, "paused": False})
+    else:
+        say(f"{_subject(kind, named)} goes on.")
+
+
+def _checked(kind: PauseKind, name: str | None) -> str:
+    """The name to pause. Raises BadParameter when there is none, or one too many."""
+    if kind is PauseKind.EVERYTHING:
+        if name not in (None, ALL):
+            raise typer.BadParameter("everything has no name: leave it out")
+        return ALL
+    if name is None:
+        raise typer.BadParameter(f"say which {kind}")
+    return name
+
+
+def _subject(kind: PauseKind, name: str) -> str:
+    return "Everything" if kind is PauseKind.EVERYTHING else f"The {kind} {name}"

@@ -26,7 +26,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
 from casehand.queue.paging import in_pages
-from casehand.queue.pauses import all_pauses
+from casehand.queue.pauses import COUNTED, Pause, all_pauses, count_held
 from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -62,9 +62,12 @@ def status(
     if len(listed) < len(lines):
         left_out = len(lines) - len(listed)
         say(f"{left_out} batches that are over are left out: --batch or --workflow shows them.")
-    paused = [(one.kind, one.name, one.reason, one.paused_at) for one in all_pauses(office.ledger)]
+    paused = [
+        (one.kind, one.name, one.reason, one.paused_by, one.paused_at, _waiting(office, one))
+        for one in all_pauses(office.ledger)
+    ]
     if paused:
-        show_table("Paused", ("What", "Name", "Reason", "Since"), paused)
+        show_table("Paused", ("What", "Name", "Reason", "By", "Since", "Cases that wait"), paused)
         say("`casehand resume` lets it go on.")
     for breaker in open_breakers(office.ledger):
         say(
@@ -73,6 +76,11 @@ def status(
         )
     if now["escalated"]:
         say_who_waits(now["escalated"])
+
+
+def _waiting(office: Office, pause: Pause) -> str:
+    waiting = count_held(office.ledger, pause)
+    return f"{COUNTED} or more" if waiting == COUNTED else str(waiting)
 
 
 def cases(
@@ -162,11 +170,13 @@ def _tell(story: CaseStory, kept: dict[int, list[str]]) -> None:
         show_table("Changes", ("Change", "Attempt", "State", "Begun", "Resolved by"), rows)
     if story.escalations:
         asked = [
-            (one.kind, one.reason, one.opened_at, one.page, one.settlement, one.settled_by)
+            (one.kind, one.reason, one.opened_at, one.page, one.assigned_to, one.settlement, one.settled_by)
             for one in story.escalations
         ]
-        columns = ("Kind", "Reason", "Since", "Page", "Settled", "By")
+        columns = ("Kind", "Reason", "Since", "Page", "With", "Settled", "By")
         show_table("In front of a person", columns, asked)
+    if story.comments:
+        show_table("Comments", ("At", "Who", "Said"), [(one.at, one.by, one.text) for one in story.comments])
     moves = [
         (entry["at"], entry["actor"], entry["action"], entry["before"], entry["after"])
         for entry in story.audit

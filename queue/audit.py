@@ -17,8 +17,11 @@ def record(
     before: State | None = None,
     after: State | None = None,
     attempt: int | None = None,
+    *,
+    reason: str | None = None,
+    detail: str | None = None,
 ) -> None:
-    """Write one entry, in the transaction of what it tells of."""
+    """Write one entry, in the transaction of what it tells of; neither `reason` nor `detail` tells of a case."""
     connection.execute(
         insert(schema.audit).values(
             at=at,
@@ -28,5 +31,7 @@ def record(
             before=before,
             after=after,
             attempt=attempt,
+            reason=reason,
+            detail=detail,
         )
     )

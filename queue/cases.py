@@ -1,20 +1,21 @@
 """Cases as people look at them: found, counted, and told whole."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, tuple_
 
-from casehand.exceptions import CasehandError
-from casehand.queue import commits, schema
+from casehand.queue import comments, commits, schema
+from casehand.queue.comments import Comment
 from casehand.queue.commits import CommitState, Intent
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
 from casehand.queue.vault import Key
+from casehand.queue.waiting import NoSuchCase
 
 Cases = schema.cases.c
 Attempts = schema.attempts.c
@@ -37,7 +38,9 @@ class CaseLine:
     reason: str | None
     attempts: int
     commits: int  #: changes made in the legacy system
+    priority: int
     not_before: datetime
+    due: datetime | None
     changed_at: datetime
 
 
@@ -58,6 +61,7 @@ class AttemptStory:
 class EscalationStory:
     """One time the case was put in front of a person."""
 
+    id: int
     kind: EscalationKind
     attempt: int
     opened_at: datetime
@@ -68,6 +72,10 @@ class EscalationStory:
     settled_at: datetime | None
     settled_by: str | None
     settlement: str | None
+    assigned_to: str | None
+    assigned_at: datetime | None
+    due: datetime | None
+    alike: str | None
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,7 @@ class CaseStory:
     attempts: list[AttemptStory]
     commits: list[Intent]
     escalations: list[EscalationStory]
+    comments: list[Comment]
     audit: list[dict[str, object]]
 
 
@@ -131,21 +140,24 @@ def find_cases(
     return [_line(ledger, row, made.get(row.id, 0)) for row in rows]
 
 
-def find_case(ledger: Ledger, which: str) -> CaseLine:
+def find_case(ledger: Ledger, which: str, workflows: Collection[str] | None = None) -> CaseLine:
     """The one case with this id or reference; of several with one reference, the open or else the latest.
 
-    Raises CasehandError when there is none.
+    Only in `workflows`, if given. Raises NoSuchCase when there is none.
     """
+    query = (
+        select(schema.cases)
+        .where((Cases.id == which) | (Cases.reference == which))
+        .order_by(Cases.state.in_([State.QUEUED, State.WORKING, State.ESCALATED]).desc())
+        .order_by(Cases.handed_in_at.desc())
+        .limit(1)
+    )
+    if workflows is not None:
+        query = query.where(Cases.workflow.in_(workflows))
     with ledger.reading() as connection:
-        row = connection.execute(
-            select(schema.cases)
-            .where((Cases.id == which) | (Cases.reference == which))
-            .order_by(Cases.state.in_([State.QUEUED, State.WORKING, State.ESCALATED]).desc())
-            .order_by(Cases.handed_in_at.desc())
-            .limit(1)
-        ).first()
+        row = connection.execute(query).first()
         if row is None:
-            raise _no_case(which)
+            raise NoSuchCase(which)
         return _line(ledger, row, _commits_made(connection, [row.id]).get(row.id, 0))
 
 
@@ -163,6 +175,7 @@ def tell(ledger: Ledger, which: str) -> CaseStory:
             attempts=_attempts(connection, key, row.id),
             commits=commits.of_case(connection, row.id),
             escalations=_escalations(connection, key, row.id),
+            comments=comments.of_case(connection, key, row.id),
             audit=_audit(connection, row.id),
         )
 
@@ -199,14 +212,10 @@ def _came_in_behind(connection: Connection, case: str) -> ColumnElement[bool]:
     columns = (Cases.handed_in_at, Cases.line, Cases.id)
     place = connection.execute(select(*columns).where(Cases.id == case)).first()
     if place is None:
-        raise _no_case(case)
+        raise NoSuchCase(case)
     return tuple_(*columns) > tuple_(
         *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
     )
-
-
-def _no_case(which: str) -> CasehandError:
-    return CasehandError(f"there is no case {which}: `casehand cases` lists those there are")
 
 
 def _commits_made(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -235,7 +244,9 @@ def _line(ledger: Ledger, row: Row[Any], made: int) -> CaseLine:
         reason=reason,
         attempts=row.attempts,
         commits=made,
+        priority=row.priority,
         not_before=row.not_before,
+        due=row.due,
         changed_at=row.changed_at,
     )
 
@@ -260,6 +271,7 @@ def _escalations(connection: Connection, key: Key, case: str) -> list[Escalation
     query = select(schema.escalations).where(Escalations.case == case).order_by(Escalations.id)
     return [
         EscalationStory(
+            id=row.id,
             kind=EscalationKind(row.kind),
             attempt=row.attempt,
             opened_at=row.opened_at,
@@ -270,6 +282,10 @@ def _escalations(connection: Connection, key: Key, case: str) -> list[Escalation
             settled_at=row.settled_at,
             settled_by=row.settled_by,
             settlement=row.settlement,
+            assigned_to=row.assigned_to,
+            assigned_at=row.assigned_at,
+            due=row.due,
+            alike=row.alike,
         )
         for row in connection.execute(query)
     ]

@@ -1,11 +1,13 @@
 """Escalations: the cases in front of a person, and the ways a person settles one."""
 
 import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, literal, select, tuple_, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import commits, schema
@@ -13,8 +15,11 @@ from casehand.queue.commits import CommitState
 from casehand.queue.ledger import Ledger
 from casehand.queue.move import AMENDED, move
 from casehand.queue.outcome import EscalationKind
+from casehand.queue.part import Part, done, name_of
 from casehand.queue.state import State
+from casehand.queue.too_late import who_ended_it, who_was_quicker
 from casehand.queue.vault import Key
+from casehand.queue.waiting import check_hand, find_open, lock_case, look_for_open
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
@@ -39,6 +44,12 @@ class Escalation:
     screenshot: str | None
     attempt: int
     opened_at: datetime
+    assigned_to: str | None  #: who has taken it
+    assigned_at: datetime | None
+    due: (
+        datetime | None
+    )  #: when it must be settled; when the case must be done, unless somebody said otherwise
+    alike: str | None  #: the same for all that wait for the same reason
 
 
 def waiting(
@@ -47,15 +58,23 @@ def waiting(
     batch: str | None = None,
     limit: int | None = None,
     after: str | None = None,
+    *,
+    workflows: Collection[str] | None = None,
+    assigned_to: str | None = None,
+    unassigned: bool = False,
 ) -> list[Escalation]:
-    """What waits for a person, oldest first; only behind the case with the id `after`, settled or not."""
-    query = (
-        select(schema.escalations, Cases.reference, Cases.workflow, Cases.batch, Cases.key)
-        .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None))
-        .order_by(Escalations.opened_at, Escalations.id)
-        .limit(limit)
-    )
+    """What waits for a person, oldest first; only behind the case with the id `after`, settled or not.
+
+    `workflows` are those that may be seen, None for all; `assigned_to` and `unassigned` narrow it to what
+    one person has taken, or nobody.
+    """
+    query = _query(limit)
+    if workflows is not None:
+        query = query.where(Cases.workflow.in_(workflows))
+    if assigned_to is not None:
+        query = query.where(Escalations.assigned_to == assigned_to)
+    if unassigned:
+        query = query.where(Escalations.assigned_to.is_(None))
     if workflow is not None:
         query = query.where(Cases.workflow == workflow)
     if batch is not None:
@@ -67,84 +86,220 @@ def waiting(
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
 
 
-def answer(ledger: Ledger, case: str, given: object, by: str, seen: int | None = None) -> None:
+def similar(
+    ledger: Ledger, escalation: int, workflows: Collection[str] | None = None, limit: int = 20
+) -> list[Escalation]:
+    """What else waits in the same workflow for the same reason, oldest first; only in `workflows`, if given."""
+    with ledger.reading() as connection:
+        this = connection.execute(
+            select(Escalations.case, Escalations.alike, Cases.workflow)
+            .join(schema.cases, Cases.id == Escalations.case)
+            .where(Escalations.id == escalation)
+        ).first()
+        if this is None or this.alike is None or (workflows is not None and this.workflow not in workflows):
+            return []
+        others = _query(limit).where(
+            Escalations.alike == this.alike, Cases.workflow == this.workflow, Escalations.case != this.case
+        )
+        rows = connection.execute(others).all()
+    return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
+
+
+def answer(
+    ledger: Ledger,
+    case: str,
+    given: object,
+    by: str,
+    seen: int | None = None,
+    *,
+    over_others: bool = False,
+    part: Part | None = None,
+) -> None:
     """Answer what the case asks, and queue it again.
 
     `given` is one of the choices, or the JSON value of a form the caller has checked. A case in doubt takes
     WAS_DONE or WAS_NOT_DONE. `seen` is the id of the escalation that the person was shown, where that is
     known: an answer is never taken for that of a later question. Raises CasehandError when the case asks
-    nothing, something else by now, or the answer is none of the choices.
+    nothing or the answer is none of the choices, TooLate when it asks something else by now, and Taken when
+    another has taken it, unless `over_others`.
     """
-    with ledger.writing() as connection:
-        now = ledger.clock()
-        not_before = now
-        kind, question, key, attempt = _open_one(ledger, connection, case, seen)
-        if kind is EscalationKind.IN_DOUBT:
+    with _settling(ledger, case, by, seen, over_others, part) as one:
+        not_before = one.now
+        if one.kind is EscalationKind.IN_DOUBT:
             _check_choice(given, [WAS_DONE, WAS_NOT_DONE])
             if given == WAS_NOT_DONE:
                 # This no may be early too: where `done` can tell, it looks when nothing is on its way any more.
-                not_before = max([now, *commits.settle_at(connection, case)])
+                not_before = max([one.now, *commits.settle_at(one.connection, case)])
             state = CommitState.MADE if given == WAS_DONE else CommitState.NOT_MADE
-            commits.resolve_all(connection, now, case, state, by)
-        elif question is None:
+            commits.resolve_all(one.connection, one.now, case, state, by)
+        elif one.question is None:
             raise CasehandError("this case asks nothing: use `return`, `close` or `cancel`")
         else:
-            _check_choice(given, question.get("choices"))
-            sealed = key.seal_text(json.dumps(given))
-            _keep_answer(connection, case, attempt, str(question["key"]), sealed, now, by)
-        _requeue(connection, case, now, by, "answered", not_before=not_before)
+            _check_choice(given, one.question.get("choices"))
+            one.keep_answer(str(one.question["key"]), json.dumps(given))
+        one.requeue("answered", not_before=not_before)
 
 
 def send_back(
-    ledger: Ledger, case: str, by: str, amended: str | None = None, seen: int | None = None
+    ledger: Ledger,
+    case: str,
+    by: str,
+    amended: str | None = None,
+    seen: int | None = None,
+    *,
+    over_others: bool = False,
+    part: Part | None = None,
 ) -> None:
     """Queue the case again, perhaps with amended data (JSON that the caller has checked against the model).
 
-    What was answered before counts no more for amended data. Raises CasehandError when the case does not
-    wait for a person, or would be amended while it is not known whether it has made a change already.
+    What was answered before counts no more for amended data. Raises TooLate when the case does not wait for
+    a person, Taken when another has taken it (unless `over_others`), and CasehandError when it would be
+    amended while it is not known whether it has made a change already.
     """
-    with ledger.writing() as connection:
-        _, _, key, attempt = _open_one(ledger, connection, case, seen)
-        now = ledger.clock()
+    with _settling(ledger, case, by, seen, over_others, part) as one:
         if amended is None:
-            _requeue(connection, case, now, by, "returned")
+            one.requeue("returned")
             return
-        if commits.unresolved(connection, case):
+        if commits.unresolved(one.connection, case):
             # Nothing could tell afterwards whether a change with the old data was made beside the new one.
             raise CasehandError(
                 "whether a change was made is not known: answer that, or return the case as it is, before amending it"
             )
-        _requeue(connection, case, now, by, AMENDED, attempt=attempt, sealed_data=key.seal_text(amended))
+        one.requeue(AMENDED, attempt=one.attempt, sealed_data=one.key.seal_text(amended))
 
 
-def close(ledger: Ledger, case: str, by: str, note: str, seen: int | None = None) -> None:
+def close(
+    ledger: Ledger,
+    case: str,
+    by: str,
+    note: str,
+    seen: int | None = None,
+    *,
+    over_others: bool = False,
+    part: Part | None = None,
+) -> None:
     """Close the case: a person did it by hand, or rejected it; the note says which."""
+    with _settling(ledger, case, by, seen, over_others, part) as one:
+        one.move(State.CLOSED, "closed", sealed_reason=one.key.seal_text(note))
+
+
+def cancel(
+    ledger: Ledger,
+    case: str,
+    by: str,
+    reason: str | None = None,
+    *,
+    over_others: bool = False,
+    part: Part | None = None,
+) -> None:
+    """Cancel a case that is queued or waits for a person; the reason is kept with the case.
+
+    Raises CasehandError when it is neither, TooLate when somebody has ended it, and Taken when another has
+    taken it, unless `over_others`.
+    """
     with ledger.writing() as connection:
-        _, _, key, _ = _open_one(ledger, connection, case, seen)
+        query = select(Cases.state, Cases.key).where(Cases.id == case)
+        row = connection.execute(query.with_for_update()).first()
+        if row is None or row.state not in (State.QUEUED, State.ESCALATED):
+            raise who_ended_it(connection, case) or CasehandError(
+                "only a case that is queued or escalated can be cancelled"
+            )
+        waits = look_for_open(connection, case)
+        if waits is not None and not over_others:
+            check_hand(waits, by)
+        columns: dict[str, Any] = {}
+        if reason is not None:
+            columns["sealed_reason"] = ledger.vault.open_key(case, row.key).seal_text(reason)
         now = ledger.clock()
-        _settle(connection, case, now, by, "closed")
-        if not move(
+        _mark_settled(connection, case, now, by, "cancelled")
+        move(
             connection,
             case,
-            State.ESCALATED,
-            State.CLOSED,
+            State(row.state),
+            State.CANCELLED,
             at=now,
             actor=by,
-            action="closed",
-            sealed_reason=key.seal_text(note),
-        ):
-            raise _too_late(case)
+            action="cancelled",
+            detail=name_of(part),
+            **columns,
+        )
+        done(part, connection)
 
 
-def cancel(ledger: Ledger, case: str, by: str) -> None:
-    """Cancel a case that is queued or waits for a person. Raises CasehandError when it is neither."""
+@dataclass(frozen=True)
+class _Settling:
+    """What the ways of settling a case have in common."""
+
+    connection: Connection
+    now: datetime
+    case: str
+    by: str
+    kind: EscalationKind
+    question: dict[str, object] | None
+    key: Key
+    attempt: int
+    part: Part | None
+
+    def requeue(self, action: str, not_before: datetime | None = None, **columns: Any) -> None:
+        begin = not_before or self.now
+        again: dict[str, Any] = {"failures": 0, "crashes": 0, "sealed_reason": None}
+        self.move(State.QUEUED, action, not_before=begin, **again, **columns)
+
+    def move(self, after: State, action: str, **columns: Any) -> None:
+        _mark_settled(self.connection, self.case, self.now, self.by, action)
+        moved = move(
+            self.connection,
+            self.case,
+            State.ESCALATED,
+            after,
+            at=self.now,
+            actor=self.by,
+            action=action,
+            detail=name_of(self.part),
+            **columns,
+        )
+        if not moved:
+            raise who_was_quicker(self.connection, self.case)
+
+    def keep_answer(self, question: str, answer: str) -> None:
+        answers = schema.answers
+        same = (answers.c.case == self.case, answers.c.question == question)
+        self.connection.execute(delete(answers).where(*same))
+        self.connection.execute(
+            insert(answers).values(
+                case=self.case,
+                question=question,
+                attempt=self.attempt,
+                sealed_answer=self.key.seal_text(answer),
+                answered_at=self.now,
+                answered_by=self.by,
+            )
+        )
+
+
+@contextmanager
+def _settling(
+    ledger: Ledger, case: str, by: str, seen: int | None, over_others: bool, part: Part | None
+) -> Iterator[_Settling]:
     with ledger.writing() as connection:
-        now = ledger.clock()
-        row = connection.execute(select(Cases.state).where(Cases.id == case).with_for_update()).first()
-        if row is None or row.state not in (State.QUEUED, State.ESCALATED):
-            raise CasehandError("only a case that is queued or escalated can be cancelled")
-        _settle(connection, case, now, by, "cancelled")
-        move(connection, case, State(row.state), State.CANCELLED, at=now, actor=by, action="cancelled")
+        case_row = lock_case(connection, case)
+        row = find_open(connection, case, by, seen, over_others)
+        key = ledger.vault.open_key(case, case_row.key)
+        question = _json(key, row.sealed_question)
+        kind = EscalationKind(row.kind)
+        yield _Settling(connection, ledger.clock(), case, by, kind, question, key, case_row.attempts, part)
+        done(part, connection)
+
+
+def _query(limit: int | None) -> Select[Any]:
+    columns = (Cases.reference, Cases.workflow, Cases.batch, Cases.key, Cases.due.label("case_due"))
+    return (
+        select(schema.escalations, *columns)
+        .join(schema.cases, Cases.id == Escalations.case)
+        .where(Escalations.settled_at.is_(None))
+        .order_by(Escalations.opened_at, Escalations.id)
+        .limit(limit)
+    )
 
 
 def _opened_behind(connection: Connection, case: str) -> ColumnElement[bool]:
@@ -160,81 +315,17 @@ def _opened_behind(connection: Connection, case: str) -> ColumnElement[bool]:
     )
 
 
-def _open_one(
-    ledger: Ledger, connection: Connection, case: str, seen: int | None
-) -> tuple[EscalationKind, dict[str, object] | None, Key, int]:
-    # The case is locked first, as everywhere, so that no two wait for each other.
-    case_row = connection.execute(
-        select(Cases.key, Cases.attempts).where(Cases.id == case).with_for_update()
-    ).first()
-    row = connection.execute(
-        select(schema.escalations).where(Escalations.case == case, Escalations.settled_at.is_(None))
-    ).first()
-    if case_row is None or row is None or seen not in (None, row.id):
-        raise _too_late(case)
-    key = ledger.vault.open_key(case, case_row.key)
-    return EscalationKind(row.kind), _json(key, row.sealed_question), key, case_row.attempts
-
-
 def _check_choice(given: object, choices: object) -> None:
     if isinstance(choices, list) and given not in choices:
         raise CasehandError(f"the answer must be one of: {', '.join(map(str, choices))}")
 
 
-def _keep_answer(
-    connection: Connection, case: str, attempt: int, question: str, sealed: bytes, now: datetime, by: str
-) -> None:
-    answers = schema.answers
-    connection.execute(delete(answers).where(answers.c.case == case, answers.c.question == question))
-    connection.execute(
-        insert(answers).values(
-            case=case,
-            question=question,
-            attempt=attempt,
-            sealed_answer=sealed,
-            answered_at=now,
-            answered_by=by,
-        )
-    )
-
-
-def _requeue(
-    connection: Connection,
-    case: str,
-    now: datetime,
-    by: str,
-    action: str,
-    not_before: datetime | None = None,
-    **columns: Any,
-) -> None:
-    _settle(connection, case, now, by, action)
-    if not move(
-        connection,
-        case,
-        State.ESCALATED,
-        State.QUEUED,
-        at=now,
-        actor=by,
-        action=action,
-        not_before=not_before or now,
-        failures=0,
-        crashes=0,
-        sealed_reason=None,
-        **columns,
-    ):
-        raise _too_late(case)
-
-
-def _settle(connection: Connection, case: str, now: datetime, by: str, settlement: str) -> None:
+def _mark_settled(connection: Connection, case: str, now: datetime, by: str, settlement: str) -> None:
     connection.execute(
         update(schema.escalations)
         .where(Escalations.case == case, Escalations.settled_at.is_(None))
         .values(settled_at=now, settled_by=by, settlement=settlement)
     )
-
-
-def _too_late(case: str) -> CasehandError:
-    return CasehandError(f"the case does not wait for that any more: see `casehand case {case}`")
 
 
 def _escalation(key: Key, row: Row[Any]) -> Escalation:
@@ -251,6 +342,10 @@ def _escalation(key: Key, row: Row[Any]) -> Escalation:
         screenshot=row.screenshot,
         attempt=row.attempt,
         opened_at=row.opened_at,
+        assigned_to=row.assigned_to,
+        assigned_at=row.assigned_at,
+        due=row.due or row.case_due,
+        alike=row.alike,
     )
 
 

@@ -81,7 +81,7 @@ def _read_text(cell: Cell) -> str:
             raise _misplaced(cell, "must be text")
 
 
-def _read_decimal(cell: Cell) -> Decimal:
+def read_decimal(cell: Cell) -> Decimal:
     match cell:
         case str() if _PLAIN_NUMBER.fullmatch(cell) and len(cell) <= LONGEST_NUMBER:
             return Decimal(cell)
@@ -94,7 +94,7 @@ def _read_decimal(cell: Cell) -> Decimal:
 
 
 def _read_float(cell: Cell) -> float:
-    return float(_read_decimal(cell))
+    return float(read_decimal(cell))
 
 
 def _number_advice(text: str) -> str:
@@ -107,7 +107,7 @@ def _number_advice(text: str) -> str:
     return _A_NUMBER
 
 
-def _read_int(cell: Cell) -> int:
+def read_int(cell: Cell) -> int:
     match cell:
         case str() if _WHOLE_NUMBER.fullmatch(cell) and len(cell) <= LONGEST_NUMBER:
             return int(cell)
@@ -117,7 +117,7 @@ def _read_int(cell: Cell) -> int:
             raise _misplaced(cell, _A_WHOLE_NUMBER)
 
 
-def _read_bool(cell: Cell) -> bool:
+def read_bool(cell: Cell) -> bool:
     match cell:
         case bool():
             return cell
@@ -127,7 +127,7 @@ def _read_bool(cell: Cell) -> bool:
             raise _misplaced(cell, _YES_OR_NO)
 
 
-def _read_date(cell: Cell) -> date:
+def read_date(cell: Cell) -> date:
     match cell:
         case datetime():
             raise Unfit("has a time of day: give the date alone")
@@ -139,7 +139,7 @@ def _read_date(cell: Cell) -> date:
             raise _misplaced(cell, _A_DATE)
 
 
-def _read_datetime(cell: Cell) -> datetime:
+def read_datetime(cell: Cell) -> datetime:
     match cell:
         case datetime():
             return cell
@@ -190,11 +190,11 @@ def _misplaced(cell: Cell, advice: str) -> Unfit:
 
 
 _READERS: tuple[tuple[type, Reader], ...] = (
-    (bool, _read_bool),
-    (int, _read_int),
-    (Decimal, _read_decimal),
+    (bool, read_bool),
+    (int, read_int),
+    (Decimal, read_decimal),
     (float, _read_float),
-    (datetime, _read_datetime),
-    (date, _read_date),
+    (datetime, read_datetime),
+    (date, read_date),
 )
 """In this order: a boolean is an int, and a datetime a date."""

@@ -25,6 +25,7 @@ def move(
     actor: str,
     action: str,
     attempt: int | None = None,
+    detail: str | None = None,
     only_if: ColumnElement[bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
     **columns: Any,
@@ -43,5 +44,6 @@ def move(
     changed = connection.execute(statement.values(state=after, changed_at=at, **columns), parameters)
     if changed.rowcount != 1:
         return False
-    audit.record(connection, at, actor, action, case, before, after, columns.get("attempts", attempt))
+    number = columns.get("attempts", attempt)
+    audit.record(connection, at, actor, action, case, before, after, number, detail=detail)
     return True

@@ -24,7 +24,8 @@ class Notice:
     opened_at: datetime
 
     def __str__(self) -> str:
-        return f"The {self.subject} {self.reason}."
+        subject = "Everything" if self.subject == PauseKind.EVERYTHING else f"The {self.subject}"
+        return f"{subject} {self.reason}."
 
 
 def notices(ledger: Ledger, workflow: str | None = None, batch: str | None = None) -> list[Notice]:
@@ -39,8 +40,8 @@ def notices(ledger: Ledger, workflow: str | None = None, batch: str | None = Non
 
 
 def _of_pause(pause: Pause) -> Notice:
-    go_on = f"`casehand resume {pause.kind} {pause.name}` lets it go on"
-    return Notice(f"{pause.kind} {pause.name}", f"is paused ({pause.reason}): {go_on}", pause.paused_at)
+    go_on = f"`casehand resume {pause}` lets it go on"
+    return Notice(str(pause), f"is paused ({pause.reason}): {go_on}", pause.paused_at)
 
 
 def _of_breaker(breaker: OpenBreaker) -> Notice:
@@ -65,6 +66,7 @@ def _concerned(ledger: Ledger, workflow: str | None, batch: str | None) -> Set[s
         workflows = {row.workflow for row in batches} | ({workflow} if workflow and batch is None else set())
         bots = connection.execute(select(BotsOf.bot).where(BotsOf.workflow.in_(workflows))).scalars().all()
     return {
+        str(PauseKind.EVERYTHING),
         *(f"{PauseKind.BATCH} {row.id}" for row in batches),
         *(f"{PauseKind.WORKFLOW} {name}" for name in workflows),
         *(f"{PauseKind.BOT} {name}" for name in bots),

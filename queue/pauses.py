@@ -1,17 +1,23 @@
 """Pauses: what is not to be worked for now. A case that waits for one costs no attempt."""
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, FromClause, delete, exists, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, delete, exists, func, insert, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, breaker, schema
 from casehand.queue.ledger import Ledger
+from casehand.queue.state import State
 
 Pauses = schema.pauses.c
+Cases = schema.cases.c
+Batches = schema.batches.c
+Known = schema.workflows.c
+BotsOf = schema.workflow_bots.c
 
 
 class PauseKind(StrEnum):
@@ -20,6 +26,14 @@ class PauseKind(StrEnum):
     BOT = "bot"
     WORKFLOW = "workflow"
     BATCH = "batch"
+    EVERYTHING = "everything"
+
+
+ALL = "*"
+"""The name of everything."""
+
+COUNTED = 1_000
+"""Whoever asks what waits for a pause is told of no more: to count a million would take as long as the page."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,15 @@ class Pause:
     reason: str
     paused_at: datetime
     paused_by: str
+
+    def __str__(self) -> str:
+        """What is paused, as a sentence names it."""
+        return named(self.kind, self.name)
+
+
+def named(kind: PauseKind, name: str) -> str:
+    """What may be paused, as a sentence and the audit name it."""
+    return str(kind) if kind is PauseKind.EVERYTHING else f"{kind} {name}"
 
 
 def pause(ledger: Ledger, kind: PauseKind, name: str, reason: str, by: str) -> bool:
@@ -53,9 +76,10 @@ def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
         gone = connection.execute(delete(schema.pauses).where(Pauses.kind == kind, Pauses.name == name))
         tries = kind is PauseKind.BOT and breaker.probe_now(connection, name, now, by)
         if gone.rowcount:
-            audit.record(connection, now, by, "resumed", f"{kind} {name}")
+            audit.record(connection, now, by, "resumed", named(kind, name))
         elif not tries:
-            raise CasehandError(f"the {kind} {name} is not paused: see `casehand status`")
+            what = "everything" if kind is PauseKind.EVERYTHING else f"the {kind} {name}"
+            raise CasehandError(f"{what} is not paused: see `casehand status`")
 
 
 def all_pauses(ledger: Ledger) -> list[Pause]:
@@ -70,8 +94,43 @@ def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
     return any(one.kind == kind and one.name == name for one in all_pauses(ledger))
 
 
+def count_held(ledger: Ledger, paused: Pause, workflows: Collection[str] | None = None) -> int:
+    """How many queued cases wait for a pause, perhaps for others as well; no more than COUNTED are counted."""
+    waiting = select(Cases.id).where(Cases.state == State.QUEUED, _is_held_by(paused)).limit(COUNTED)
+    if workflows is not None:
+        waiting = waiting.where(Cases.workflow.in_(workflows))
+    with ledger.reading() as connection:
+        return connection.execute(select(func.count()).select_from(waiting.subquery())).scalar_one()
+
+
+def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None = None) -> set[str]:
+    """The names of what the ledger knows and may be paused, only what concerns `workflows`, if given."""
+    name, workflow = {
+        PauseKind.BOT: (BotsOf.bot, BotsOf.workflow),
+        PauseKind.WORKFLOW: (Known.name, Known.name),
+        PauseKind.BATCH: (Batches.id, Batches.workflow),
+    }[kind]
+    query = select(name).distinct()
+    if workflows is not None:
+        query = query.where(workflow.in_(workflows))
+    with ledger.reading() as connection:
+        return set(connection.execute(query).scalars())
+
+
+def workflows_held_by(ledger: Ledger, kind: PauseKind, name: str) -> set[str]:
+    """The workflows whose cases wait while it is paused; of everything, none is named."""
+    query = {
+        PauseKind.BOT: select(BotsOf.workflow).where(BotsOf.bot == name),
+        PauseKind.BATCH: select(Batches.workflow).where(Batches.id == name),
+    }.get(kind)
+    if query is None:
+        return {name} if kind is PauseKind.WORKFLOW else set()
+    with ledger.reading() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def held(cases: FromClause = schema.cases) -> ColumnElement[bool]:
-    """The SQL condition that a case of `cases` waits for a pause of its batch, workflow or a bot of that."""
+    """The SQL condition that a case of `cases` waits for a pause of all, its batch, workflow or a bot of that."""
     # Two queries down, SQLAlchemy would not know `cases` for the outer one, and hold every case.
     bots = (
         select(schema.workflow_bots.c.bot)
@@ -84,9 +143,22 @@ def held(cases: FromClause = schema.cases) -> ColumnElement[bool]:
                 (Pauses.kind == PauseKind.WORKFLOW) & (Pauses.name == cases.c.workflow),
                 (Pauses.kind == PauseKind.BATCH) & (Pauses.name == cases.c.batch),
                 (Pauses.kind == PauseKind.BOT) & Pauses.name.in_(bots),
+                Pauses.kind == PauseKind.EVERYTHING,
             )
         )
     )
+
+
+def _is_held_by(paused: Pause) -> ColumnElement[bool]:
+    match paused.kind:
+        case PauseKind.WORKFLOW:
+            return Cases.workflow == paused.name
+        case PauseKind.BATCH:
+            return Cases.batch == paused.name
+        case PauseKind.BOT:
+            return Cases.workflow.in_(select(BotsOf.workflow).where(BotsOf.bot == paused.name))
+        case PauseKind.EVERYTHING:
+            return true()
 
 
 def _pause(connection: Connection, new: Pause) -> bool:
@@ -94,5 +166,5 @@ def _pause(connection: Connection, new: Pause) -> bool:
     if connection.execute(same).first():
         return False
     connection.execute(insert(schema.pauses).values(**asdict(new)))
-    audit.record(connection, new.paused_at, new.paused_by, "paused", f"{new.kind} {new.name}")
+    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
     return True

@@ -200,6 +200,11 @@ escalations = Table(
     Column("settled_at", Instant, nullable=True),
     Column("settled_by", String(200), nullable=True),
     Column("settlement", String(20), nullable=True),
+    Column("assigned_to", String(200), nullable=True),
+    Column("assigned_at", Instant, nullable=True),
+    Column("due", Instant, nullable=True),
+    # A digest of why, the same for all that a person would settle in the same way.
+    Column("alike", String(32), nullable=True),
     Index(
         "uq_escalations_open",
         "case",
@@ -224,6 +229,34 @@ escalations = Table(
     ),
 )
 
+Index(
+    "ix_escalations_assigned",
+    escalations.c.assigned_to,
+    escalations.c.opened_at,
+    escalations.c.id,
+    sqlite_where=text("settled_at IS NULL"),
+    postgresql_where=text("settled_at IS NULL"),
+)
+
+Index(
+    "ix_escalations_alike",
+    escalations.c.alike,
+    escalations.c.opened_at,
+    escalations.c.id,
+    sqlite_where=text("settled_at IS NULL"),
+    postgresql_where=text("settled_at IS NULL"),
+)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("at", Instant, nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("sealed_text", LargeBinary, nullable=False),
+)
+
 answers = Table(
     "answers",
     metadata,
@@ -246,6 +279,8 @@ audit = Table(
     Column("before", String(20), nullable=True),
     Column("after", String(20), nullable=True),
     Column("attempt", Integer, nullable=True),
+    Column("reason", Text, nullable=True),
+    Column("detail", Text, nullable=True),
 )
 
 pauses = Table(
@@ -275,6 +310,46 @@ leases = Table(
     Column("name", String(200), primary_key=True),
     Column("holder", String(200), nullable=False),
     Column("until", Instant, nullable=False),
+)
+
+bulk_actions = Table(
+    "bulk_actions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("action", String(20), nullable=False),
+    # What the action needs: a note, a time, a number or a name, as text.
+    Column("value", Text, nullable=True),
+    Column("reason", Text, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("begun_at", Instant, nullable=False),
+    Column("begun_by", String(200), nullable=False),
+    Column("ended_at", Instant, nullable=True),
+    # Kept with every case, so that progress is one row to read.
+    Column("total", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    comment="What is done to many cases at once, and how far it is.",
+)
+
+bulk_cases = Table(
+    "bulk_cases",
+    metadata,
+    Column("bulk", ForeignKey("bulk_actions.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("case", ForeignKey("cases.id"), nullable=False),
+    Column("outcome", String(20), nullable=True),
+    Column("why", Text, nullable=True),
+    Column("at", Instant, nullable=True),
+    Index("uq_bulk_cases_case", "bulk", "case", unique=True),
+    Index(
+        "ix_bulk_cases_left",
+        "bulk",
+        "number",
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
+    comment="The cases of a bulk action, as they were when it began, and what came of each.",
 )
 
 sessions = Table(

@@ -1,88 +1,53 @@
-"""What waits for a person, counted by why, and the first of it."""
+"""Waiting: a case and what it waits for, locked while a person's word on it is written down."""
 
-from collections.abc import Set
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import Connection, Row, select
 
+from casehand.exceptions import CasehandError
 from casehand.queue import schema
-from casehand.queue.ledger import Ledger
-from casehand.queue.outcome import EscalationKind
+from casehand.queue.too_late import Taken, who_was_quicker
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 
-URGENCY = (
-    EscalationKind.IN_DOUBT,
-    EscalationKind.FAULT,
-    EscalationKind.FAILURE,
-    EscalationKind.QUESTION,
-    EscalationKind.BUSINESS,
-)
-"""Which kinds come first: where a change may have been made, then what holds up others, then the rest."""
+
+class NoSuchCase(CasehandError):
+    """There is no such case, or none that may be seen."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(f"there is no case {which}: `casehand cases` lists those there are")
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """How many cases wait for a person for one reason, and since when the oldest."""
-
-    kind: EscalationKind
-    number: int
-    oldest_at: datetime
-
-
-@dataclass(frozen=True)
-class First:
-    """A case that waits, without what it holds."""
-
-    case: str
-    reference: str
-    workflow: str
-    batch: str | None
-    kind: EscalationKind
-    opened_at: datetime
-    due: datetime | None
-    priority: int
+def lock_case(connection: Connection, case: str) -> Row[Any]:
+    """The case, locked first, as everywhere, so that no two wait for each other. Raises NoSuchCase."""
+    row = connection.execute(select(schema.cases).where(Cases.id == case).with_for_update()).first()
+    if row is None:
+        raise NoSuchCase(case)
+    return row
 
 
-def waiting_by_kind(ledger: Ledger, workflows: Set[str] | None = None) -> list[Waiting]:
-    """What waits, most urgent first; only of those workflows."""
-    query = (
-        select(Escalations.kind, func.count(), func.min(Escalations.opened_at))
-        .where(Escalations.settled_at.is_(None))
-        .group_by(Escalations.kind)
-    )
-    if workflows is not None:
-        query = query.join(schema.cases, Cases.id == Escalations.case).where(Cases.workflow.in_(workflows))
-    with ledger.reading() as connection:
-        rows = connection.execute(query).all()
-    found = [Waiting(EscalationKind(kind), number, oldest) for kind, number, oldest in rows]
-    return sorted(found, key=lambda one: URGENCY.index(one.kind))
+def look_for_open(connection: Connection, case: str) -> Row[Any] | None:
+    """The escalation that the case waits for."""
+    query = select(schema.escalations).where(Escalations.case == case, Escalations.settled_at.is_(None))
+    return connection.execute(query).first()
 
 
-def first_waiting(ledger: Ledger, limit: int, workflows: Set[str] | None = None) -> list[First]:
-    """Those that are to be settled first: what is overdue, then by priority and age."""
-    now = ledger.clock()
-    overdue: ColumnElement[bool] = func.coalesce(Cases.due < now, False)
-    query = (
-        select(
-            Escalations.case,
-            Cases.reference,
-            Cases.workflow,
-            Cases.batch,
-            Escalations.kind,
-            Escalations.opened_at,
-            Cases.due,
-            Cases.priority,
-        )
-        .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None))
-        .order_by(overdue.desc(), Cases.priority.desc(), Escalations.opened_at, Escalations.id)
-        .limit(limit)
-    )
-    if workflows is not None:
-        query = query.where(Cases.workflow.in_(workflows))
-    with ledger.reading() as connection:
-        rows = connection.execute(query).all()
-    return [First(*row[:4], EscalationKind(row.kind), *row[5:]) for row in rows]
+def find_open(connection: Connection, case: str, by: str, seen: int | None, over_others: bool) -> Row[Any]:
+    """The escalation that the case waits for, to be settled or handed on by somebody.
+
+    `seen` is the one that he was shown, where that is known. Raises TooLate when the case waits no more, or
+    for something else, and Taken when somebody else has taken it, unless `over_others`.
+    """
+    row = look_for_open(connection, case)
+    if row is None or seen not in (None, row.id):
+        raise who_was_quicker(connection, case, seen)
+    if not over_others:
+        check_hand(row, by)
+    return row
+
+
+def check_hand(row: Row[Any], by: str) -> None:
+    """Raise Taken when somebody else has taken the escalation."""
+    if row.assigned_to not in (None, by):
+        raise Taken(row.case, row.assigned_to, row.assigned_at)

@@ -15,11 +15,11 @@ from casehand.console.web.rendering import render
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import counts_by_batch
 from casehand.queue.ledger import Ledger
+from casehand.queue.needs import most_urgent, needs_by_kind
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pace import Pace, pace
 from casehand.queue.pauses import all_pauses
 from casehand.queue.state import OPEN, State
-from casehand.queue.waiting import first_waiting, waiting_by_kind
 
 FIRST = 10
 """Cases that are listed here; the others are one link away."""
@@ -64,8 +64,8 @@ def home(request: Request) -> Response:
     return render(
         request,
         "home.html",
-        waiting=waiting_by_kind(ledger, mine),
-        first=first_waiting(ledger, FIRST, mine),
+        waiting=needs_by_kind(ledger, mine),
+        first=most_urgent(ledger, FIRST, mine),
         why=WHY,
         underway=underway[:MOST_BATCHES],
         more_underway=len(underway) - MOST_BATCHES,

@@ -1,0 +1,288 @@
+"""The desk: all that a person may do. The command line and the web pages both go through it.
+
+Every action is checked against the rights of whoever acts, and done by a function of `queue/` that writes
+the audit in the transaction of what it changes.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from casehand.console.actions import RIGHT_FOR, Action, actions_for
+from casehand.console.known import known_workflow
+from casehand.console.person import Person
+from casehand.console.rights import Right, may, workflows_with
+from casehand.exceptions import CasehandError
+from casehand.queue import assignments, comments, escalations, intake, pauses, schema, urgency
+from casehand.queue.cases import CaseLine, find_case
+from casehand.queue.intake import BatchTaken
+from casehand.queue.ledger import Ledger
+from casehand.queue.pauses import ALL, PauseKind
+from casehand.queue.too_late import Taken as Taken
+from casehand.queue.too_late import TooLate as TooLate
+from casehand.queue.waiting import NoSuchCase as NoSuchCase
+from casehand.queue.waiting import look_for_open
+from casehand.workflows.amending import amended as amend
+from casehand.workflows.forms import WrongFields as WrongFields
+from casehand.workflows.forms import check_form, check_typed
+from casehand.workflows.installed import find_workflow
+from casehand.workflows.workflow import Workflow
+
+Cases = schema.cases.c
+
+
+class NotAllowed(CasehandError):
+    """Whoever acts has no right to."""
+
+    def __init__(self, right: Right, workflow: str | None) -> None:
+        self.right = right
+        self.workflow = workflow
+        of = "" if workflow is None else f" of {workflow}"
+        super().__init__(f"you may not {right}{of}: ask your administrator if you should")
+
+
+class Desk:
+    """Where one person works."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        workflows: Mapping[str, Workflow],
+        person: Person,
+        nudge: Callable[[], object],
+    ) -> None:
+        self.ledger = ledger
+        self.workflows = workflows
+        self.person = person
+        self._nudge = nudge
+
+    # What may be seen and done.
+
+    def may(self, right: Right, workflow: str | None = None) -> bool:
+        """Whether this person has a right for a workflow, or for what belongs to none."""
+        return may(self.person, right, workflow)
+
+    def workflows_with(self, right: Right) -> frozenset[str] | None:
+        """The workflows for which this person has a right; None for all."""
+        return workflows_with(self.person, right)
+
+    def find(self, which: str) -> CaseLine:
+        """The case with this id or reference, if this person may know of it. Raises NoSuchCase.
+
+        It says why the case waits, which somebody without SEE_CASES must not be shown.
+        """
+        return find_case(self.ledger, which, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def actions_for(self, case: str) -> tuple[Action, ...]:
+        """What this person may do with a case as it is now."""
+        self._workflow_of(case)
+        return actions_for(self.ledger, self.person, case)
+
+    # One case. `seen` is the id of the escalation that the person was shown, where that is known.
+
+    def take(self, case: str, seen: int | None = None) -> None:
+        """Take what waits for a person. Raises Taken when somebody else has it, TooLate when it waits no more."""
+        self._check(case, Action.TAKE)
+        assignments.take(self.ledger, case, self.person.id, seen)
+
+    def give_back(self, case: str, seen: int | None = None) -> None:
+        """Let go of it, so that anybody may take it."""
+        over = self._check(case, Action.GIVE_BACK)
+        assignments.give_back(self.ledger, case, self.person.id, seen, over_others=over)
+
+    def hand_on(self, case: str, to: str, seen: int | None = None) -> None:
+        """Give it to somebody else, named as the audit names him."""
+        over = self._check(case, Action.HAND_ON)
+        assignments.hand_on(self.ledger, case, to, self.person.id, seen, over_others=over)
+
+    def comment(self, case: str, text: str) -> None:
+        """Say something of the case to those who look at it later."""
+        self._check(case, Action.COMMENT)
+        comments.comment(self.ledger, case, text, self.person.id)
+
+    def set_due(self, case: str, due: datetime | None) -> None:
+        """Say by when it must be done or settled."""
+        self._check(case, Action.SET_DUE)
+        urgency.set_due(self.ledger, case, due, self.person.id)
+
+    def set_priority(self, case: str, priority: int) -> None:
+        """Say how urgent it is: higher is worked first."""
+        self._check(case, Action.SET_PRIORITY)
+        urgency.set_priority(self.ledger, case, priority, self.person.id)
+        self._nudge()
+
+    def answer(self, case: str, given: str | Mapping[str, str], seen: int | None = None) -> None:
+        """Answer what the case asks, and queue it again.
+
+        `given` is one of the choices; for a form, JSON, or what was typed into each of its fields. Raises
+        WrongFields that says of every field of a form what it must be.
+        """
+        over = self._check(case, Action.ANSWER)
+        seen, value = self._read_answer(case, given, seen)
+        escalations.answer(self.ledger, case, value, self.person.id, seen, over_others=over)
+        self._nudge()
+
+    def send_back(self, case: str, amended: Mapping[str, str] | None = None, seen: int | None = None) -> None:
+        """Queue the case again, perhaps with some fields amended as a person typed them.
+
+        Raises WrongFields that says of every field what it must be.
+        """
+        over = self._check(case, Action.AMEND if amended else Action.RETURN)
+        data = self._amended(case, amended) if amended else None
+        escalations.send_back(self.ledger, case, self.person.id, data, seen, over_others=over)
+        self._nudge()
+
+    def close(self, case: str, note: str, seen: int | None = None) -> None:
+        """Close the case: a person did it by hand, or rejected it; the note says which."""
+        over = self._check(case, Action.CLOSE)
+        said = _said(note, "what was done about it")
+        escalations.close(self.ledger, case, self.person.id, said, seen, over_others=over)
+
+    def cancel(self, case: str, reason: str | None = None) -> None:
+        """Cancel a case that is queued or waits for a person; the reason is kept with the case."""
+        over = self._check(case, Action.CANCEL)
+        escalations.cancel(self.ledger, case, self.person.id, reason, over_others=over)
+
+    # What holds work back.
+
+    def pause(self, kind: PauseKind, name: str, reason: str) -> bool:
+        """Pause a bot, a workflow or a batch; False when it was paused already (the first reason stands)."""
+        if kind is PauseKind.EVERYTHING:
+            return self.pause_everything(reason)
+        self._check_name(kind, name)
+        self._check_pause(kind, name)
+        return pauses.pause(self.ledger, kind, name, _said(reason, "why"), self.person.id)
+
+    def resume(self, kind: PauseKind, name: str) -> None:
+        """Let it go on. Raises CasehandError when nothing of it waits."""
+        if kind is PauseKind.EVERYTHING:
+            self.resume_everything()
+            return
+        self._check_pause(kind, name)
+        pauses.resume(self.ledger, kind, name, self.person.id)
+        self._nudge()
+
+    def pause_everything(self, reason: str) -> bool:
+        """Let no case begin; those in work are finished. False when everything was paused already."""
+        self._check_right(Right.PAUSE_ALL, None)
+        said = _said(reason, "why")
+        return pauses.pause(self.ledger, PauseKind.EVERYTHING, ALL, said, self.person.id)
+
+    def resume_everything(self) -> None:
+        """Let cases begin again, but for those that wait for another pause."""
+        self._check_right(Right.PAUSE_ALL, None)
+        pauses.resume(self.ledger, PauseKind.EVERYTHING, ALL, self.person.id)
+        self._nudge()
+
+    # Batches.
+
+    def hand_in(
+        self,
+        workflow: str,
+        path: Path,
+        *,
+        priority: int = 0,
+        not_before: datetime | None = None,
+        due: datetime | None = None,
+        again: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> BatchTaken:
+        """Take a file in as a batch; the workers are not told yet."""
+        self._check_right(Right.HAND_IN, workflow)
+        found = known_workflow(self.ledger, self.workflows, workflow)
+        return intake.hand_in(
+            self.ledger,
+            workflow=found.name,
+            model=found.model,
+            reference=found.reference,
+            path=path,
+            by=self.person.id,
+            priority=priority,
+            not_before=not_before,
+            due=due,
+            again=again,
+            progress=progress,
+        )
+
+    # The checks that these share.
+
+    def _check(self, case: str, action: Action) -> bool:
+        """Raise unless this person may act so; returns whether he may where somebody else has taken the case."""
+        workflow = self._workflow_of(case)
+        self._check_right(RIGHT_FOR[action], workflow)
+        return self.may(Right.SUPERVISE, workflow)
+
+    def _check_right(self, right: Right, workflow: str | None) -> None:
+        if not self.may(right, workflow):
+            raise NotAllowed(right, workflow)
+
+    def _workflow_of(self, case: str) -> str:
+        """The workflow of a case, if this person may know that there is such a case."""
+        with self.ledger.reading() as connection:
+            workflow = connection.execute(select(Cases.workflow).where(Cases.id == case)).scalar()
+        if workflow is None or not self.may(Right.SEE_STRUCTURE, workflow):
+            raise NoSuchCase(case)
+        return str(workflow)
+
+    def _check_pause(self, kind: PauseKind, name: str) -> None:
+        """Raise NotAllowed unless this person may pause work of every workflow that it would hold."""
+        concerned = pauses.workflows_held_by(self.ledger, kind, name)
+        concerned |= {one.name for one in self.workflows.values() if name in one.bot_names and kind == "bot"}
+        if not concerned:
+            self._check_right(Right.PAUSE, None)
+        for workflow in sorted(concerned):
+            self._check_right(Right.PAUSE, workflow)
+
+    def _check_name(self, kind: PauseKind, name: str) -> None:
+        """Raise CasehandError when there is nothing of that name to pause, as far as this person may know."""
+        visible = self.workflows_with(Right.SEE_STRUCTURE)
+        names = pauses.names_of(self.ledger, kind, visible)
+        mine = [one for one in self.workflows.values() if visible is None or one.name in visible]
+        if kind is PauseKind.WORKFLOW:
+            names |= {one.name for one in mine}
+        if kind is PauseKind.BOT:
+            names |= {bot for one in mine for bot in one.bot_names}
+        if name not in names:
+            near = difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.4) or sorted(names)[:3]
+            hint = " or ".join(near) or "another kind"
+            raise CasehandError(f"there is no {kind} {name!r}: did you mean {hint}?")
+
+    def _read_answer(
+        self, case: str, given: str | Mapping[str, str], seen: int | None
+    ) -> tuple[int | None, object]:
+        """The answer as the question has it, and the id of the question that it was checked against."""
+        with self.ledger.reading() as connection:
+            row = look_for_open(connection, case)
+        if row is None or seen not in (None, row.id) or row.sealed_question is None:
+            return seen, given
+        question = json.loads(self.ledger.key_of(case).open_text(row.sealed_question))
+        form = question.get("form")
+        if form is None:
+            return row.id, given
+        if isinstance(given, str):
+            return row.id, check_form(form, _as_json(given))
+        return row.id, check_typed(form, given)
+
+    def _amended(self, case: str, changes: Mapping[str, str]) -> str:
+        with self.ledger.reading() as connection:
+            row = connection.execute(select(schema.cases).where(Cases.id == case)).one()
+        data = json.loads(self.ledger.vault.open_key(case, row.key).open_text(row.sealed_data))
+        return amend(find_workflow(self.workflows, row.workflow), data, row.reference, changes)
+
+
+def _said(text: str, what: str) -> str:
+    said = text.strip()
+    if not said:
+        raise CasehandError(f"say {what}: it is kept for those who look at it later")
+    return said
+
+
+def _as_json(given: str) -> object:
+    try:
+        return json.loads(given)
+    except ValueError:
+        raise CasehandError('the answer to a form is JSON, such as \'{"field": "value"}\'') from None

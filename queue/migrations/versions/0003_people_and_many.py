@@ -1,0 +1,80 @@
+"""Who has taken an escalation, what people say of a case, and acting on many."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0001"
+
+OPEN = sa.text("settled_at IS NULL")
+LEFT = sa.text("outcome IS NULL")
+
+
+def upgrade() -> None:
+    _add_to_escalations()
+    op.add_column("audit", sa.Column("reason", sa.Text(), nullable=True))
+    op.add_column("audit", sa.Column("detail", sa.Text(), nullable=True))
+    op.create_table(
+        "comments",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("case", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("sealed_text", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["case"], ["cases.id"], name=op.f("fk_comments_case")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comments")),
+    )
+    op.create_index(op.f("ix_comments_case"), "comments", ["case"], unique=False)
+    _create_bulk_actions()
+    _create_bulk_cases()
+
+
+def _add_to_escalations() -> None:
+    op.add_column("escalations", sa.Column("assigned_to", sa.String(length=200), nullable=True))
+    op.add_column("escalations", sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("escalations", sa.Column("due", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("escalations", sa.Column("alike", sa.String(length=32), nullable=True))
+    for name, column in (("ix_escalations_assigned", "assigned_to"), ("ix_escalations_alike", "alike")):
+        columns = [column, "opened_at", "id"]
+        op.create_index(name, "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN)
+
+
+def _create_bulk_actions() -> None:
+    op.create_table(
+        "bulk_actions",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("action", sa.String(length=20), nullable=False),
+        sa.Column("value", sa.Text(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("begun_by", sa.String(length=200), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_actions")),
+        comment="What is done to many cases at once, and how far it is.",
+    )
+    op.create_index(op.f("ix_bulk_actions_state"), "bulk_actions", ["state"], unique=False)
+
+
+def _create_bulk_cases() -> None:
+    op.create_table(
+        "bulk_cases",
+        sa.Column("bulk", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("case", sa.String(length=32), nullable=False),
+        sa.Column("outcome", sa.String(length=20), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["bulk"], ["bulk_actions.id"], name=op.f("fk_bulk_cases_bulk")),
+        sa.ForeignKeyConstraint(["case"], ["cases.id"], name=op.f("fk_bulk_cases_case")),
+        sa.PrimaryKeyConstraint("bulk", "number", name=op.f("pk_bulk_cases")),
+        comment="The cases of a bulk action, as they were when it began, and what came of each.",
+    )
+    op.create_index("uq_bulk_cases_case", "bulk_cases", ["bulk", "case"], unique=True)
+    op.create_index(
+        "ix_bulk_cases_left", "bulk_cases", ["bulk", "number"], sqlite_where=LEFT, postgresql_where=LEFT
+    )
