@@ -12,16 +12,17 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from casehand.console.web import home, live
+from casehand.console.web import home, live, signing_in
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
 from casehand.console.web.refusals import Faults, show_refusal
 from casehand.console.web.rendering import STATIC
+from casehand.console.web.signing_in import Entrance
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
-FAMILIES: tuple[ModuleType, ...] = (home, live)
+FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in)
 """The files whose `routes` there are, one for each family of pages."""
 
 
@@ -35,6 +36,7 @@ def application(site: Site) -> Guard:
     )
     app.state.site = site
     app.state.door = Door(site)
+    app.state.entrance = Entrance(site)
     app.state.watcher = Watcher(site)
     return Guard(app, site.console)
 

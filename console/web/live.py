@@ -7,7 +7,6 @@ once a minute instead.
 import asyncio
 from collections.abc import AsyncIterator
 from types import TracebackType
-from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import func, select
@@ -18,6 +17,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from casehand.console.web.page import let_in, page
+from casehand.console.web.paths import own_path
 from casehand.console.web.rendering import PAUSED_COOKIE, render
 from casehand.console.web.site import Site
 from casehand.queue import schema
@@ -52,6 +52,11 @@ class Watcher:
         self._end()
         if self._looking is not None:
             await self._looking
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether the application has begun to serve."""
+        return hasattr(self, "_loop")
 
     @property
     def is_full(self) -> bool:
@@ -161,11 +166,7 @@ def _event(name: str) -> str:
 
 
 def _back(request: Request) -> str:
-    """The path of the page that was looked at; never another website's."""
-    back = urlsplit(str(request.state.form.get("back", "/")))
-    query = f"?{back.query}" if back.query else ""
-    path = f"/{back.path.lstrip('/')}"
-    return "/" if "\\" in path else f"{path}{query}"
+    return own_path(str(request.state.form.get("back", "/")))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from casehand.console.web.rendering import render
+from casehand.console.desk import NoSuchCase, NotAllowed, Taken, TooLate
+from casehand.console.web.rendering import is_live_request, render
 from casehand.exceptions import CasehandError
 from casehand.queue.ledger import new_id
 
@@ -44,8 +45,15 @@ ADVICE: Mapping[int, str] = {
 }
 
 
+STATUSES: Mapping[type[Exception], int] = {NotAllowed: 403, NoSuchCase: 404, TooLate: 409, Taken: 409}
+"""What a CasehandError is to a browser, where it is not just a wrong request."""
+
+
 def refusal(request: Request, status: int, why: str | None = None, fault: str | None = None) -> Response:
     """The page that says that something cannot be done; `fault` is what it can be found by in the log."""
+    if is_live_request(request):
+        # A part that cannot be fetched just now stays as it is.
+        return Response(status_code=204)
     title = TITLES.get(status, TITLES[400 if status < 500 else 500])
     advice = ADVICE.get(status, ADVICE[400 if status < 500 else 500])
     return render(request, "refusal.html", status, title=title, why=why, advice=advice, fault=fault)
@@ -59,7 +67,8 @@ async def show_refusal(request: Request, error: Exception) -> Response:
         answer = refusal(request, error.status_code, why)
         answer.headers.update(error.headers or {})
         return answer
-    return refusal(request, 400, _sentence(error))
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
+    return refusal(request, status, None if status == 404 else _sentence(error))
 
 
 class Faults:

@@ -48,6 +48,11 @@ def see(request: Request, name: str, **where: Any) -> Response:
     return RedirectResponse(request.app.url_path_for(name, **where), 303)
 
 
+def is_live_request(request: Request) -> bool:
+    """Whether a page asks by itself, since something has changed, and not a person."""
+    return request.headers.get("casehand-live") == "yes" or request.url.path == "/events"
+
+
 def address(request: Request, **changes: Any) -> str:
     """The address of the present page with other values in its query; None takes one out."""
     names = {**dict(request.query_params.multi_items()), **changes}

@@ -3,19 +3,23 @@
 import socket
 from types import FrameType
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 import uvicorn
 
 from casehand.console.listing import say
 from casehand.console.office import Office
+from casehand.console.person import machine_user
 from casehand.console.web.app import application
+from casehand.console.web.door import as_who
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
 from casehand.console.web.settings import PORT, ConsoleSettings, console_settings
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
+from casehand.queue import sessions
 
 CLOSING_SECONDS = 5
 HEADER_BYTES = 64 * 1024
@@ -31,16 +35,24 @@ def add_to(app: typer.Typer) -> None:
 def console(
     host: Annotated[str | None, typer.Option(help="Where to listen: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help=f"On which port: {PORT}.", min=1, max=65535)] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="Only print a link to sign in with, for pages that are served already."),
+    ] = False,
 ) -> None:
     """Serve the supervisors' web pages, until stopped."""
     office = Office()
     settings = console_settings(office.settings, host=host, port=port)
     check_may_listen(settings)
+    if link:
+        _print_link(office, settings)
+        return
     set_up_logs()
     listening = _listen(settings)
-    site = Site.of(office, settings)
-    app = application(site)
-    say(f"The pages are at {settings.address}/ ; Ctrl+C stops.")
+    app = application(Site.of(office, settings))
+    say(f"The pages are at {settings.address}/ and Ctrl+C stops them.")
+    if not settings.has_oidc:
+        _print_link(office, settings)
     serve(app, listening)
 
 
@@ -52,6 +64,12 @@ def check_may_listen(settings: ConsoleSettings) -> None:
         f"without OpenID Connect the pages are for this machine only, not {settings.host}: "
         "set CASEHAND_CONSOLE_OIDC_ISSUER, or leave --host out"
     )
+
+
+def sign_in_link(office: Office, settings: ConsoleSettings) -> str:
+    """A link that signs the user of this machine in, once, as administrator."""
+    token = sessions.offer_link(office.ledger, as_who(machine_user()))
+    return f"http://{settings.local_name}:{settings.port}/sign-in/link?{urlencode({'token': token})}"
 
 
 def serve(app: Guard, listening: socket.socket) -> None:
@@ -80,6 +98,12 @@ class _Server(uvicorn.Server):
         """Note the signal, and end the streams."""
         super().handle_exit(sig, frame)
         self._watcher.stop()
+
+
+def _print_link(office: Office, settings: ConsoleSettings) -> None:
+    if not settings.is_loopback:
+        raise CasehandError("a link signs in on this machine only: people sign in by OpenID Connect here")
+    say(f"Sign in within ten minutes by this link, which works once: {sign_in_link(office, settings)}")
 
 
 def _listen(settings: ConsoleSettings) -> socket.socket:

@@ -4,10 +4,18 @@ import json
 import os
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from casehand.console.rights import Role
 from casehand.exceptions import CasehandError
@@ -29,13 +37,38 @@ class ConsoleSettings(BaseModel):
     )  #: where people's browsers reach it
     idle_minutes: float = Field(default=30, gt=0)
     longest_hours: float = Field(default=12, gt=0)
-    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    oidc_issuer: str | None = None
     oidc_client: str | None = None
     oidc_secret: SecretStr | None = None
+    oidc_scope: str = "openid profile email"
     oidc_groups: str = "groups"  #: the claim that names a person's groups
+    oidc_person: str = (
+        "email"  #: the claim by which the audit names a person; his subject where it is missing
+    )
     roles: dict[str, dict[str, tuple[Role, ...]]] = Field(default_factory=dict)
     """For each group, the roles by workflow, or "*"."""
+    sign_ins_a_minute: int = Field(default=30, ge=1)  #: from one address
     live_connections: int = Field(default=100, ge=0)  #: pages that are told of changes at once
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def check_issuer(cls, issuer: str | None) -> str | None:
+        """Raise ValueError unless what the provider says can be believed."""
+        if issuer is None:
+            return None
+        parts = urlsplit(issuer)
+        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            return issuer
+        raise ValueError("it must begin with https://")
+
+    @model_validator(mode="after")
+    def check_oidc(self) -> Self:
+        """Raise ValueError when OpenID Connect is set by half."""
+        if self.has_oidc and not self.oidc_client:
+            raise ValueError("oidc_issuer needs oidc_client")
+        if self.has_oidc and not self.roles:
+            raise ValueError("oidc_issuer needs roles, or nobody may do anything")
+        return self
 
     @property
     def idle(self) -> timedelta:
@@ -50,8 +83,12 @@ class ConsoleSettings(BaseModel):
     @property
     def address(self) -> str:
         """Where a person's browser finds the pages, without a slash at the end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return (self.url or f"http://{host}:{self.port}").rstrip("/")
+        return (self.url or f"http://{self.local_name}:{self.port}").rstrip("/")
+
+    @property
+    def local_name(self) -> str:
+        """The host as an address names it."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def is_https(self) -> bool:
