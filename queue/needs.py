@@ -65,7 +65,8 @@ def needs_by_kind(ledger: Ledger, workflows: Set[str] | None = None) -> list[Nee
 def most_urgent(ledger: Ledger, limit: int, workflows: Set[str] | None = None) -> list[Urgent]:
     """Those that are to be settled first: what is overdue, then by priority and age."""
     now = ledger.clock()
-    overdue: ColumnElement[bool] = func.coalesce(Escalations.due < now, False)
+    due = func.coalesce(Escalations.due, Cases.due)
+    overdue: ColumnElement[bool] = func.coalesce(due < now, False)
     query = (
         select(
             Escalations.case,
@@ -74,7 +75,7 @@ def most_urgent(ledger: Ledger, limit: int, workflows: Set[str] | None = None) -
             Cases.batch,
             Escalations.kind,
             Escalations.opened_at,
-            Escalations.due,
+            due.label("due"),
             Cases.priority,
             Escalations.assigned_to,
         )

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casehand.console.person import Person
-from casehand.console.rights import Right, may, workflows_with
+from casehand.console.rights import Right, workflows_with
 from casehand.console.web.page import page
 from casehand.console.web.rendering import render
 from casehand.queue.breaker import open_breakers
@@ -18,7 +18,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.needs import most_urgent, needs_by_kind
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pace import Pace, pace
-from casehand.queue.pauses import all_pauses
+from casehand.queue.pauses import Pause, PauseKind, all_pauses, workflows_held_by
 from casehand.queue.state import OPEN, State
 
 FIRST = 10
@@ -71,8 +71,8 @@ def home(request: Request) -> Response:
         more_underway=len(underway) - MOST_BATCHES,
         pace=speed,
         finish=_finish(speed, underway, ledger.clock()),
-        pauses=[one for one in all_pauses(ledger) if one.kind == "bot" or may(person, Right.SEE_FIGURES)],
-        breakers=open_breakers(ledger),
+        pauses=[one for one in all_pauses(ledger) if _concerns(ledger, one, mine)],
+        breakers=[one for one in open_breakers(ledger) if _is_of(ledger, PauseKind.BOT, one.bot, mine)],
     )
 
 
@@ -87,6 +87,15 @@ def _underway(ledger: Ledger, mine: frozenset[str] | None) -> list[Underway]:
         if mine is None or row["workflow"] in mine
     ]
     return [one for one in found if any(one.counts[state] for state in OPEN)]
+
+
+def _concerns(ledger: Ledger, pause: Pause, mine: frozenset[str] | None) -> bool:
+    return pause.kind is PauseKind.EVERYTHING or _is_of(ledger, pause.kind, pause.name, mine)
+
+
+def _is_of(ledger: Ledger, kind: PauseKind, name: str, mine: frozenset[str] | None) -> bool:
+    """Whether it holds up a workflow that the person has to do with."""
+    return mine is None or not mine.isdisjoint(workflows_held_by(ledger, kind, name))
 
 
 def _finish(speed: Pace, underway: list[Underway], now: datetime) -> datetime | None:

@@ -127,8 +127,12 @@ def somebody() -> Callable[..., Person]:
 
 @pytest.fixture
 def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
-    """Opens a page in a browser context of its own, with nobody signed in."""
+    """Opens a page in a browser context of its own, with nobody signed in.
+
+    A script's error, or anything that the security policy refuses, fails the test.
+    """
     contexts: list[BrowserContext] = []
+    faults: list[str] = []
 
     def open_page(**options: Any) -> Page:
         context = browser.new_context(
@@ -137,12 +141,13 @@ def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(10_000)
-        watch_for_faults(page)
+        watch_for_faults(page, faults)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
+    assert not faults
 
 
 @pytest.fixture
@@ -197,15 +202,7 @@ def tab_to() -> Callable[..., None]:
     return go
 
 
-def watch_for_faults(page: Page) -> None:
-    """A script's error, or something that the security policy refuses, fails the test where it happens."""
-
-    def fail(text: str) -> None:
-        faults.append(text)
-
-    faults: list[str] = []
-    page.on("pageerror", lambda error: fail(str(error)))
-    page.on(
-        "console", lambda message: fail(message.text) if "Content Security Policy" in message.text else None
-    )
-    page.faults = faults  # type: ignore[attr-defined]
+def watch_for_faults(page: Page, faults: list[str]) -> None:
+    """Note a script's error, and what the security policy refuses."""
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if "Security Policy" in said.text else None)

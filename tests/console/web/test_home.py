@@ -1,7 +1,6 @@
 """Home: what needs a person, what is being worked, what is paused."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +59,6 @@ def test_home_changes_by_itself_until_that_is_paused(page_for: PageFor, served: 
     assert page.evaluate("window.stayed"), "the whole page was loaded anew"
     page.reload()
     expect(numbers).to_have_count(4)
-    assert page.faults == []
 
 
 def test_home_works_without_scripts(page_for: PageFor, served: Any, finds_nothing: FindsNothing) -> None:
@@ -87,7 +85,6 @@ def test_a_person_sees_only_his_own_workflows(page_for: PageFor) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 375])
-def test_home_fits_the_screen(page_for: PageFor, width: int, tmp_path: Path) -> None:
+def test_home_fits_the_screen(page_for: PageFor, width: int) -> None:
     page = page_for("supervisor", viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.screenshot(path=f"/tmp/w/t/b-home-{width}.png", full_page=True)
