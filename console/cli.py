@@ -18,6 +18,7 @@ COMMANDS = {
     "working": ("work", "up", "reconcile"),
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
+    "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
     "web.server": ("console",),
     "samples": ("practice", "demo"),

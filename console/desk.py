@@ -6,7 +6,7 @@ the audit in the transaction of what it changes.
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,20 @@ from casehand.console.known import known_workflow
 from casehand.console.person import Person
 from casehand.console.rights import Right, may, workflows_with
 from casehand.exceptions import CasehandError
-from casehand.queue import assignments, comments, escalations, intake, pauses, schema, urgency
+from casehand.queue import (
+    assignments,
+    bulk,
+    bulk_turn,
+    comments,
+    escalations,
+    intake,
+    pauses,
+    schema,
+    urgency,
+)
+from casehand.queue.bulk import Bulk, BulkAction
+from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
+from casehand.queue.bulk_filter import BulkFilter, Preview
 from casehand.queue.cases import CaseLine, find_case
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
@@ -178,6 +191,59 @@ class Desk:
         pauses.resume(self.ledger, PauseKind.EVERYTHING, ALL, self.person.id)
         self._nudge()
 
+    # Many cases at once.
+
+    def preview_bulk(self, action: BulkAction, which: BulkFilter) -> Preview:
+        """How many cases it would take in, and which come first."""
+        return bulk.preview_bulk(self.ledger, action, which, self._bulk_workflows(which))
+
+    def begin_bulk(
+        self, action: BulkAction, which: BulkFilter | Sequence[str], reason: str, value: str | None = None
+    ) -> str:
+        """Begin to act on the cases of a filter, or on those whose ids are given; returns the action's id.
+
+        `value` is a note to close with, whom to hand on to, a due date (ISO) or a priority. The workers'
+        reconciler, or `work_bulk`, then goes through the list.
+        """
+        workflows = self._bulk_workflows(which)
+        if not isinstance(which, BulkFilter):
+            for workflow in {self._workflow_of(case) for case in which}:
+                self._check_right(Right.ACT_ON_MANY, workflow)
+        return bulk.begin(self.ledger, action, which, reason, self.person.id, value, workflows)
+
+    def find_bulk(self, which: str) -> Bulk:
+        """A bulk action, if this person may know of all its cases. Raises NoSuchBulk."""
+        found = bulk.find_bulk(self.ledger, which)
+        if not all(self.may(Right.SEE_STRUCTURE, workflow) for workflow in found.workflows):
+            raise NoSuchBulk(which)
+        return found
+
+    def bulks(self, limit: int | None = None) -> list[Bulk]:
+        """The bulk actions that this person may know of, latest first."""
+        found = bulk.all_bulks(self.ledger, limit)
+        return [one for one in found if all(self.may(Right.SEE_STRUCTURE, name) for name in one.workflows)]
+
+    def pause_bulk(self, which: str) -> None:
+        """Let a bulk action wait."""
+        self._check_bulk(which)
+        bulk.pause(self.ledger, which, self.person.id)
+
+    def resume_bulk(self, which: str) -> None:
+        """Let a bulk action go on."""
+        self._check_bulk(which)
+        bulk.resume(self.ledger, which, self.person.id)
+
+    def cancel_bulk(self, which: str) -> None:
+        """End a bulk action: what was done stays done."""
+        self._check_bulk(which)
+        bulk.cancel(self.ledger, which, self.person.id)
+
+    def work_bulk(self, which: str, holder: str) -> Bulk:
+        """Go on with a bulk action for a moment, unless another process does; how far it is then."""
+        self._check_bulk(which)
+        bulk_turn.turn(self.ledger, holder, only=which)
+        return self.find_bulk(which)
+
     # Batches.
 
     def hand_in(
@@ -227,6 +293,18 @@ class Desk:
         if workflow is None or not self.may(Right.SEE_STRUCTURE, workflow):
             raise NoSuchCase(case)
         return str(workflow)
+
+    def _bulk_workflows(self, which: object) -> frozenset[str] | None:
+        """The workflows on whose cases this person may act; raises NotAllowed when there is none."""
+        named = which.workflow if isinstance(which, BulkFilter) else None
+        workflows = self.workflows_with(Right.ACT_ON_MANY)
+        if workflows is not None and (not workflows or (named is not None and named not in workflows)):
+            raise NotAllowed(Right.ACT_ON_MANY, named)
+        return workflows
+
+    def _check_bulk(self, which: str) -> None:
+        for workflow in self.find_bulk(which).workflows:
+            self._check_right(Right.ACT_ON_MANY, workflow)
 
     def _check_pause(self, kind: PauseKind, name: str) -> None:
         """Raise NotAllowed unless this person may pause work of every workflow that it would hold."""

@@ -134,10 +134,19 @@ def find_cases(
     query = select(schema.cases).order_by(Cases.handed_in_at, Cases.line, Cases.id).limit(limit)
     with ledger.reading() as connection:
         if after is not None:
-            conditions.append(_came_in_behind(connection, after))
+            conditions.append(came_in_behind(connection, after))
         rows = connection.execute(query.where(*conditions)).all()
         made = _commits_made(connection, [row.id for row in rows])
     return [_line(ledger, row, made.get(row.id, 0)) for row in rows]
+
+
+def cases_by_id(ledger: Ledger, ids: Sequence[str]) -> list[CaseLine]:
+    """The cases with these ids, a page of them at most, in the order of the ids."""
+    with ledger.reading() as connection:
+        rows = connection.execute(select(schema.cases).where(Cases.id.in_(ids))).all()
+        made = _commits_made(connection, ids)
+    found = {row.id: _line(ledger, row, made.get(row.id, 0)) for row in rows}
+    return [found[one] for one in ids if one in found]
 
 
 def find_case(ledger: Ledger, which: str, workflows: Collection[str] | None = None) -> CaseLine:
@@ -180,6 +189,17 @@ def tell(ledger: Ledger, which: str) -> CaseStory:
         )
 
 
+def came_in_behind(connection: Connection, case: str) -> ColumnElement[bool]:
+    """The SQL condition that a case of `cases` came in behind this one. Raises NoSuchCase."""
+    columns = (Cases.handed_in_at, Cases.line, Cases.id)
+    place = connection.execute(select(*columns).where(Cases.id == case)).first()
+    if place is None:
+        raise NoSuchCase(case)
+    return tuple_(*columns) > tuple_(
+        *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
+    )
+
+
 def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Counted]:
     """Counts the cases of open batches; of the others, which may be nearly all, what was written down."""
     group = (Cases.batch, Cases.state, Cases.workflow)
@@ -206,16 +226,6 @@ def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Co
             numbers = ((State.DONE, row.done), (State.CLOSED, row.closed), (State.CANCELLED, row.cancelled))
             found += [(row.id, state, row.workflow, number) for state, number in numbers]
     return found
-
-
-def _came_in_behind(connection: Connection, case: str) -> ColumnElement[bool]:
-    columns = (Cases.handed_in_at, Cases.line, Cases.id)
-    place = connection.execute(select(*columns).where(Cases.id == case)).first()
-    if place is None:
-        raise NoSuchCase(case)
-    return tuple_(*columns) > tuple_(
-        *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
-    )
 
 
 def _commits_made(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -285,7 +295,7 @@ def _escalations(connection: Connection, key: Key, case: str) -> list[Escalation
             assigned_to=row.assigned_to,
             assigned_at=row.assigned_at,
             due=row.due,
-            alike=row.alike,
+            alike=None if row.alike is None else row.alike.hex(),
         )
         for row in connection.execute(query)
     ]

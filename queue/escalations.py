@@ -96,7 +96,7 @@ def similar(
             .join(schema.cases, Cases.id == Escalations.case)
             .where(Escalations.id == escalation)
         ).first()
-        if this is None or this.alike is None or (workflows is not None and this.workflow not in workflows):
+        if this is None or not this.alike or (workflows is not None and this.workflow not in workflows):
             return []
         others = _query(limit).where(
             Escalations.alike == this.alike, Cases.workflow == this.workflow, Escalations.case != this.case
@@ -188,6 +188,7 @@ def cancel(
     case: str,
     by: str,
     reason: str | None = None,
+    seen: int | None = None,
     *,
     over_others: bool = False,
     part: Part | None = None,
@@ -205,6 +206,8 @@ def cancel(
                 "only a case that is queued or escalated can be cancelled"
             )
         waits = look_for_open(connection, case)
+        if seen is not None and (waits is None or waits.id != seen):
+            raise who_was_quicker(connection, case, seen)
         if waits is not None and not over_others:
             check_hand(waits, by)
         columns: dict[str, Any] = {}
@@ -345,7 +348,7 @@ def _escalation(key: Key, row: Row[Any]) -> Escalation:
         assigned_to=row.assigned_to,
         assigned_at=row.assigned_at,
         due=row.due or row.case_due,
-        alike=row.alike,
+        alike=None if row.alike is None else row.alike.hex(),
     )
 
 

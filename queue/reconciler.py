@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from redis import Redis
 
-from casehand.queue import endings, leases
+from casehand.queue import bulk_turn, endings, leases
 from casehand.queue.backoff import Backoff
 from casehand.queue.batches import note_finished
 from casehand.queue.dispatch import Dispatcher
@@ -24,6 +24,7 @@ class Reconciled:
 
     taken_back: int  #: cases whose worker was lost
     handed_over: int  #: cases that were due and that RQ did not know
+    acted_on: int = 0  #: cases of bulk actions
 
 
 @dataclass
@@ -54,4 +55,5 @@ class Reconciler:
         """One pass, whoever's turn it is: it does no harm beside another."""
         lost = endings.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
         note_finished(self.ledger)
-        return Reconciled(len(lost), self.dispatcher.top_up())
+        acted_on = bulk_turn.turn(self.ledger, self.name)
+        return Reconciled(len(lost), self.dispatcher.top_up(), acted_on)

@@ -204,7 +204,7 @@ escalations = Table(
     Column("assigned_at", Instant, nullable=True),
     Column("due", Instant, nullable=True),
     # A digest of why, the same for all that a person would settle in the same way.
-    Column("alike", String(32), nullable=True),
+    Column("alike", LargeBinary, nullable=True),
     Index(
         "uq_escalations_open",
         "case",
@@ -321,9 +321,13 @@ bulk_actions = Table(
     Column("value", Text, nullable=True),
     Column("reason", Text, nullable=False),
     Column("filter", Text, nullable=False),
+    # Whose cases it takes in, as a JSON list.
+    Column("workflows", Text, nullable=False),
     Column("state", String(20), nullable=False, index=True),
     Column("begun_at", Instant, nullable=False),
     Column("begun_by", String(200), nullable=False),
+    # Until then its list of cases is still being written, and none of them is touched.
+    Column("listed_at", Instant, nullable=True),
     Column("ended_at", Instant, nullable=True),
     # Kept with every case, so that progress is one row to read.
     Column("total", Integer, nullable=False),
@@ -338,6 +342,8 @@ bulk_cases = Table(
     Column("bulk", ForeignKey("bulk_actions.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("case", ForeignKey("cases.id"), nullable=False),
+    # What the case waited for then: what came later is not what anybody decided on.
+    Column("escalation", Integer, nullable=True),
     Column("outcome", String(20), nullable=True),
     Column("why", Text, nullable=True),
     Column("at", Instant, nullable=True),

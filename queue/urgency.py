@@ -40,12 +40,18 @@ def set_priority(ledger: Ledger, case: str, priority: int, by: str, *, part: Par
 
     Raises CasehandError when the case is over, or the priority is no number from -HIGHEST to HIGHEST.
     """
-    if not -HIGHEST <= priority <= HIGHEST:
-        raise CasehandError(f"a priority is a number from {-HIGHEST} to {HIGHEST}")
+    checked_priority(priority)
     with ledger.writing() as connection:
         _lock_open(connection, case)
         _update(connection, case, priority=priority)
         _record(ledger, connection, case, by, "priority set", str(priority), part)
+
+
+def checked_priority(priority: int) -> int:
+    """A priority as it can be. Raises CasehandError."""
+    if not -HIGHEST <= priority <= HIGHEST:
+        raise CasehandError(f"a priority is a number from {-HIGHEST} to {HIGHEST}")
+    return priority
 
 
 def _lock_open(connection: Connection, case: str) -> Row[Any]:

@@ -6,14 +6,20 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
+from redis import Redis
 from sqlalchemy import select
 
 from casehand.exceptions import CasehandError
-from casehand.queue import attempts, schema
+from casehand.queue import attempts, endings, schema
 from casehand.queue.backlog import unfinished
+from casehand.queue.backoff import Backoff
+from casehand.queue.dispatch import Dispatcher
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
-from casehand.queue.pauses import PauseKind, all_pauses, held, is_paused, pause, resume
+from casehand.queue.notices import notices
+from casehand.queue.outcome import Done
+from casehand.queue.pauses import ALL, PauseKind, all_pauses, count_held, held, is_paused, pause, resume
+from casehand.queue.state import State
 
 TakeIn = Callable[..., str]
 AuditOf = Callable[[str], list[tuple[str, str | None, str | None]]]
@@ -31,6 +37,7 @@ def _is_held(ledger: Ledger, case: str) -> bool:
         (PauseKind.BOT, "benefits"),
         (PauseKind.WORKFLOW, "housing-benefit/rent-change"),
         (PauseKind.BATCH, "rents-2026-11"),
+        (PauseKind.EVERYTHING, ALL),
     ],
 )
 def test_a_case_waits_at_no_cost_while_anything_of_it_is_paused(
@@ -149,3 +156,58 @@ def test_a_workflow_that_changes_is_known_as_it_is_now(ledger: Ledger, take_in: 
     assert not _is_held(ledger, take_in(workflow="w"))
     with ledger.reading() as connection:
         assert connection.execute(select(schema.workflows.c.timeout_seconds)).scalars().all() == [540]
+
+
+def test_while_everything_is_paused_nothing_is_handed_over_and_what_is_in_work_is_finished(
+    ledger: Ledger, redis: Redis, take_in: TakeIn, known: str
+) -> None:
+    make_known(ledger, "council-tax/moves", [], timedelta(minutes=5))
+    first, second = take_in("HB000001"), take_in("HB000002", workflow="council-tax/moves")
+    begun = attempts.begin(ledger, first, 1, "worker-1")
+    assert begun is not None
+    dispatcher = Dispatcher(ledger, redis)
+
+    assert pause(ledger, PauseKind.EVERYTHING, ALL, "fire alarm", "s.sample")
+    assert not pause(ledger, PauseKind.EVERYTHING, ALL, "again", "p.sample")
+    assert dispatcher.top_up() == 0
+    assert attempts.begin(ledger, second, 1, "worker-1") is None
+    assert attempts.renew(ledger, [(first, 1)]) == set()
+    assert endings.end(ledger, begun, Done(None), "[]", Backoff(), 0.0) is State.DONE
+    (standing,) = notices(ledger)
+    assert str(standing) == "Everything is paused (fire alarm): `casehand resume everything` lets it go on."
+    assert notices(ledger, workflow=known) == notices(ledger, batch="none") == [standing]
+
+    resume(ledger, PauseKind.EVERYTHING, ALL, "s.sample")
+    assert dispatcher.top_up() == 1
+    assert notices(ledger) == []
+    with pytest.raises(CasehandError, match="everything is not paused"):
+        resume(ledger, PauseKind.EVERYTHING, ALL, "s.sample")
+
+
+def test_another_pause_holds_on_when_everything_goes_on(ledger: Ledger, take_in: TakeIn, known: str) -> None:
+    case = take_in()
+    pause(ledger, PauseKind.BOT, "benefits", "upgrade", "a person")
+    pause(ledger, PauseKind.EVERYTHING, ALL, "fire alarm", "s.sample")
+    resume(ledger, PauseKind.EVERYTHING, ALL, "s.sample")
+
+    assert _is_held(ledger, case)
+
+
+def test_a_pause_is_told_of_with_how_many_wait_for_it(ledger: Ledger, take_in: TakeIn, known: str) -> None:
+    take_in("HB000001", batch="a")
+    take_in("HB000002", batch="b")
+    take_in("HB000003", workflow="council-tax/moves")
+    take_in("HB000004", state=State.DONE)
+    for kind, name in (
+        (PauseKind.BATCH, "a"),
+        (PauseKind.BOT, "benefits"),
+        (PauseKind.EVERYTHING, ALL),
+        (PauseKind.WORKFLOW, "council-tax/moves"),
+    ):
+        pause(ledger, kind, name, "they asked for it", "a person")
+
+    waiting = {str(one): count_held(ledger, one) for one in all_pauses(ledger)}
+    seen = {str(one): count_held(ledger, one, {known}) for one in all_pauses(ledger)}
+
+    assert waiting == {"batch a": 1, "bot benefits": 2, "everything": 3, "workflow council-tax/moves": 1}
+    assert seen == {"batch a": 1, "bot benefits": 2, "everything": 2, "workflow council-tax/moves": 0}

@@ -33,7 +33,7 @@ def _add_to_escalations() -> None:
     op.add_column("escalations", sa.Column("assigned_to", sa.String(length=200), nullable=True))
     op.add_column("escalations", sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("escalations", sa.Column("due", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("escalations", sa.Column("alike", sa.String(length=32), nullable=True))
+    op.add_column("escalations", sa.Column("alike", sa.LargeBinary(), nullable=True))
     for name, column in (("ix_escalations_assigned", "assigned_to"), ("ix_escalations_alike", "alike")):
         columns = [column, "opened_at", "id"]
         op.create_index(name, "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN)
@@ -47,9 +47,11 @@ def _create_bulk_actions() -> None:
         sa.Column("value", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("workflows", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("begun_by", sa.String(length=200), nullable=False),
+        sa.Column("listed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
@@ -66,6 +68,7 @@ def _create_bulk_cases() -> None:
         sa.Column("bulk", sa.String(length=32), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("case", sa.String(length=32), nullable=False),
+        sa.Column("escalation", sa.Integer(), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
         sa.Column("why", sa.Text(), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=True),

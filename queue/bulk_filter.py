@@ -1,0 +1,131 @@
+"""Which cases a bulk action is for: a filter that says something, or a selection, and what it would take in."""
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+
+from casehand.exceptions import CasehandError
+from casehand.queue import schema
+from casehand.queue.cases import CaseLine, cases_by_id
+from casehand.queue.ledger import Ledger
+from casehand.queue.outcome import EscalationKind
+from casehand.queue.state import OPEN, State
+
+MOST_SELECTED = 10_000
+FIRST = 20
+"""How many cases a preview shows."""
+
+Cases = schema.cases.c
+Escalations = schema.escalations.c
+
+
+@dataclass(frozen=True)
+class BulkFilter:
+    """The open cases to which all of this applies."""
+
+    workflow: str | None = None
+    batch: str | None = None
+    state: State | None = None
+    kind: EscalationKind | None = None  #: of what they wait for
+    alike: str | None = None  #: as `Escalation.alike`: those that wait for the same reason
+    due_before: datetime | None = None
+    assigned_to: str | None = None
+
+    def as_text(self) -> str:
+        """What it says, as JSON, without what it leaves open."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(said, default=datetime.isoformat, sort_keys=True)
+
+    @classmethod
+    def from_text(cls, text: str) -> "BulkFilter":
+        """What `as_text` made."""
+        said = json.loads(text)
+        if "due_before" in said:
+            said["due_before"] = datetime.fromisoformat(said["due_before"])
+        return cls(**said)
+
+    def check(self) -> None:
+        """Raise CasehandError unless it says something, and something that can be."""
+        if not any(getattr(self, field.name) is not None for field in fields(self)):
+            raise CasehandError(
+                "say which cases: by workflow, batch, state, kind, reason, due date or who has them"
+            )
+        if self.state is not None and self.state not in OPEN:
+            raise CasehandError(f"cases that are {self.state} are over: nothing can be done to them")
+        if self.alike is not None:
+            _digest(self.alike)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a bulk action would take in."""
+
+    total: int
+    first: list[CaseLine]  #: the first FIRST, in the order they came in
+
+
+def preview(
+    ledger: Ledger, which: BulkFilter, states: Collection[State], workflows: Collection[str] | None = None
+) -> Preview:
+    """How many cases match that are in one of `states`, and which come first; only in `workflows`, if given."""
+    which.check()
+    with ledger.reading() as connection:
+        matching = find_matching(which, states, workflows).subquery()
+        total = connection.execute(select(func.count()).select_from(matching)).scalar_one()
+        ids = [
+            row.id
+            for row in connection.execute(in_order(find_matching(which, states, workflows)).limit(FIRST))
+        ]
+    return Preview(total, cases_by_id(ledger, ids))
+
+
+def find_matching(
+    which: BulkFilter, states: Collection[State], workflows: Collection[str] | None = None
+) -> Select[Any]:
+    """The cases that match, each with what it waits for."""
+    waits = and_(Escalations.case == Cases.id, Escalations.settled_at.is_(None))
+    query = (
+        select(Cases.id, Escalations.id.label("escalation"))
+        .outerjoin_from(schema.cases, schema.escalations, waits)
+        .where(Cases.state.in_(states), *_conditions(which))
+    )
+    return query if workflows is None else query.where(Cases.workflow.in_(workflows))
+
+
+def in_order(query: Select[Any]) -> Select[Any]:
+    """In the order the cases came in."""
+    return query.order_by(Cases.handed_in_at, Cases.line, Cases.id)
+
+
+def workflows_of(
+    connection: Connection, which: BulkFilter, states: Collection[State], workflows: Collection[str] | None
+) -> list[str]:
+    """The workflows of the cases that match."""
+    matching = find_matching(which, states, workflows).with_only_columns(Cases.workflow).distinct()
+    return sorted(connection.execute(matching).scalars())
+
+
+def _conditions(which: BulkFilter) -> list[ColumnElement[bool]]:
+    given = (
+        (Cases.workflow, which.workflow),
+        (Cases.batch, which.batch),
+        (Cases.state, which.state),
+        (Escalations.kind, which.kind),
+        (Escalations.alike, None if which.alike is None else _digest(which.alike)),
+        (Escalations.assigned_to, which.assigned_to),
+    )
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in given if value is not None]
+    if which.due_before is not None:
+        conditions.append(func.coalesce(Escalations.due, Cases.due) < which.due_before)
+    return conditions
+
+
+def _digest(alike: str) -> bytes:
+    try:
+        return bytes.fromhex(alike)
+    except ValueError:
+        raise CasehandError("there is no such reason: take it from the case you are looking at") from None
