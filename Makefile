@@ -62,6 +62,10 @@ check: .venv/installed home ## look for faults without running anything: ruff an
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
+.PHONY: vendor
+vendor: .venv/installed ## for maintainers: fetch the styles and scripts of the web pages anew (needs npm)
+	@.venv/bin/python -m casehand.console.web.vendor
+
 .PHONY: constraints
 constraints: python ## write constraints.txt anew with the newest versions that fit
 	@rm -rf $(CACHE)/constraints

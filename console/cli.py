@@ -20,6 +20,7 @@ COMMANDS = {
     "escalations": ("escalations",),
     "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
+    "web.server": ("console",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -18,7 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -167,6 +167,8 @@ attempts = Table(
     Column("traced", Boolean, nullable=False),
     Column("sealed_reason", LargeBinary, nullable=True),
     Column("sealed_steps", LargeBinary, nullable=True),
+    # For the pace of late.
+    Index("ix_attempts_ended_at", "ended_at"),
 )
 
 commits = Table(
@@ -210,6 +212,14 @@ escalations = Table(
         "case",
         unique=True,
         info={ONLY: "settled_at IS NULL"},
+    ),
+    # For how many wait, by why, without reading a row.
+    Index(
+        "ix_escalations_waiting_kind",
+        "kind",
+        "opened_at",
+        sqlite_where=text("settled_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL"),
     ),
     Index(
         "ix_escalations_waiting",
@@ -346,4 +356,41 @@ bulk_cases = Table(
         postgresql_where=text("outcome IS NULL"),
     ),
     comment="The cases of a bulk action, as they were when it began, and what came of each.",
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("person", String(200), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("way", String(20), nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("ended_at", Instant, nullable=True),
+    comment="Who is signed in to the pages; of what opens them, only digests.",
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("person", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("used_at", Instant, nullable=True),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("browser", String(64), nullable=False),
+    Column("back", Text, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("used_at", Instant, nullable=True),
+    comment="Who has gone to the identity provider and is expected back.",
 )

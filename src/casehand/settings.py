@@ -5,8 +5,9 @@ import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -60,7 +61,19 @@ class Settings(BaseSettings):
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
     breaker_longest_seconds: float = Field(default=900, gt=0)
+    time_zone: str = "Europe/London"  #: whose local time people are shown
     bot: dict[str, dict[str, str]] = Field(default_factory=dict)  #: [bot.NAME] in casehand.toml
+    console: dict[str, Any] = Field(
+        default_factory=dict
+    )  #: [console] in casehand.toml; see console/web/settings.py
+
+    @field_validator("time_zone")
+    @classmethod
+    def check_time_zone(cls, name: str) -> str:
+        """Raise ValueError unless the time zone is known."""
+        if name not in available_timezones():
+            raise ValueError("it is no time zone, such as Europe/London")
+        return name
 
     @classmethod
     def settings_customise_sources(
