@@ -218,8 +218,7 @@ escalations = Table(
         "ix_escalations_waiting_kind",
         "kind",
         "opened_at",
-        sqlite_where=text("settled_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL"),
+        info={ONLY: "settled_at IS NULL"},
     ),
     Index(
         "ix_escalations_waiting",
@@ -234,8 +233,7 @@ Index(
     escalations.c.assigned_to,
     escalations.c.opened_at,
     escalations.c.id,
-    sqlite_where=text("settled_at IS NULL"),
-    postgresql_where=text("settled_at IS NULL"),
+    info={ONLY: "settled_at IS NULL"},
 )
 
 Index(
@@ -243,8 +241,7 @@ Index(
     escalations.c.alike,
     escalations.c.opened_at,
     escalations.c.id,
-    sqlite_where=text("settled_at IS NULL"),
-    postgresql_where=text("settled_at IS NULL"),
+    info={ONLY: "settled_at IS NULL"},
 )
 
 comments = Table(
@@ -352,8 +349,7 @@ bulk_cases = Table(
         "ix_bulk_cases_left",
         "bulk",
         "number",
-        sqlite_where=text("outcome IS NULL"),
-        postgresql_where=text("outcome IS NULL"),
+        info={ONLY: "outcome IS NULL"},
     ),
     comment="The cases of a bulk action, as they were when it began, and what came of each.",
 )
