@@ -1,7 +1,7 @@
 """Which cases a bulk action is for: a filter that says something, or a selection, and what it would take in."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from casehand.queue.cases import CaseLine, cases_by_id
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import OPEN, State
+from casehand.queue.waiting import NoSuchCase
 
 MOST_SELECTED = 10_000
 FIRST = 20
@@ -81,6 +82,31 @@ def preview(
             for row in connection.execute(in_order(find_matching(which, states, workflows)).limit(FIRST))
         ]
     return Preview(total, cases_by_id(ledger, ids))
+
+
+def preview_selection(ledger: Ledger, cases: Sequence[str]) -> Preview:
+    """The same for cases whose ids are given, in the order they are given."""
+    return Preview(len(cases), cases_by_id(ledger, cases[:FIRST]))
+
+
+def workflows_of_selection(ledger: Ledger, cases: Sequence[str]) -> dict[str, str]:
+    """The workflow of each case whose id is given.
+
+    Raises NoSuchCase for one that is not there, CasehandError for none at all or too many.
+    """
+    if not cases:
+        raise CasehandError("no case is selected: choose some")
+    if len(cases) > MOST_SELECTED:
+        raise CasehandError(f"at most {MOST_SELECTED:,} cases can be selected: use a filter for more")
+    found: dict[str, str] = {}
+    with ledger.reading() as connection:
+        for start in range(0, len(cases), 500):
+            query = select(Cases.id, Cases.workflow).where(Cases.id.in_(cases[start : start + 500]))
+            found |= {row.id: row.workflow for row in connection.execute(query)}
+    for case in cases:
+        if case not in found:
+            raise NoSuchCase(case)
+    return found
 
 
 def find_matching(
