@@ -19,6 +19,7 @@ COMMANDS = {
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
     "pausing": ("pause", "resume"),
+    "audit": ("audit",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -51,7 +51,7 @@ class Office:
         workflow = find_workflow(self.workflows, name)
         for bot in workflow.bots.values():
             _check_hours(bot, workflow)
-        make_known(self.ledger, workflow.name, workflow.bot_names, workflow.timeout)
+        make_known(self.ledger, workflow.name, workflow.bot_names, workflow.timeout, workflow.minutes_by_hand)
         return workflow
 
     @contextmanager

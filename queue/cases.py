@@ -276,7 +276,8 @@ def _escalations(connection: Connection, key: Key, case: str) -> list[Escalation
 
 
 def _audit(connection: Connection, case: str) -> list[dict[str, object]]:
-    query = select(schema.audit).where(schema.audit.c.subject == case).order_by(schema.audit.c.id)
+    told = [column for column in schema.audit.c if column.name not in ("place", "link")]
+    query = select(*told).where(schema.audit.c.subject == case).order_by(schema.audit.c.id)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

@@ -94,5 +94,7 @@ def _pause(connection: Connection, new: Pause) -> bool:
     if connection.execute(same).first():
         return False
     connection.execute(insert(schema.pauses).values(**asdict(new)))
-    audit.record(connection, new.paused_at, new.paused_by, "paused", f"{new.kind} {new.name}")
+    audit.record(
+        connection, new.paused_at, new.paused_by, "paused", f"{new.kind} {new.name}", reason=new.reason
+    )
     return True

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from redis import Redis
 
-from casehand.queue import endings, leases
+from casehand.queue import chain, endings, leases
 from casehand.queue.backoff import Backoff
 from casehand.queue.batches import note_finished
 from casehand.queue.dispatch import Dispatcher
@@ -48,10 +48,13 @@ class Reconciler:
         """One pass, if it is this process' turn."""
         if not leases.hold(self.ledger, "reconciler", self.name, TURN):
             return None
-        return self.reconcile()
+        done = self.reconcile()
+        chain.tell_head(self.ledger)
+        return done
 
     def reconcile(self) -> Reconciled:
         """One pass, whoever's turn it is: it does no harm beside another."""
         lost = endings.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
         note_finished(self.ledger)
+        chain.link_new(self.ledger)
         return Reconciled(len(lost), self.dispatcher.top_up())
