@@ -1,16 +1,19 @@
 """Escalations: the cases in front of a person, and the ways a person settles one."""
 
 import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import commits, schema
 from casehand.queue.commits import CommitState
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import branches, in_order
 from casehand.queue.move import AMENDED, move
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
@@ -39,6 +42,52 @@ class Escalation:
     screenshot: str | None
     attempt: int
     opened_at: datetime
+    alike: str | None  #: the same for reasons that differ only in their numbers: see `similar.py`
+
+
+class EscalationSort(StrEnum):
+    """What a list of escalations is ordered by."""
+
+    OPENED = "opened"  #: since when it waits; backwards, the youngest first
+
+
+ORDERS: Mapping[EscalationSort, Sequence[ColumnElement[Any]]] = {
+    EscalationSort.OPENED: (Escalations.opened_at, Escalations.id),
+}
+
+
+@dataclass(frozen=True)
+class EscalationFilter:
+    """Which escalations are looked for: those to which all that is given applies."""
+
+    batch: str | None = None
+    workflow: str | None = None
+    workflows: Collection[str] | None = None  #: what a person may see; None for all
+    kind: EscalationKind | None = None
+    since: datetime | None = None  #: from which it was opened
+    until: datetime | None = None  #: before which it was opened
+    alike: str | None = None  #: only with such a reason, as `Escalation.alike` has it
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """All but the workflow, which says what part of an index is read."""
+        given = ((Cases.batch, self.batch), (Escalations.kind, self.kind))
+        conditions: list[ColumnElement[bool]] = [
+            column == value for column, value in given if value is not None
+        ]
+        if self.alike is not None:
+            conditions.append(Escalations.alike == _digest(self.alike))
+        if self.since is not None:
+            conditions.append(Escalations.opened_at >= self.since)
+        if self.until is not None:
+            conditions.append(Escalations.opened_at < self.until)
+        return conditions
+
+    @property
+    def seen(self) -> Collection[str] | None:
+        """The workflows of which a case may be."""
+        if self.workflow is None:
+            return self.workflows
+        return [self.workflow] if self.workflows is None or self.workflow in self.workflows else []
 
 
 def waiting(
@@ -49,21 +98,28 @@ def waiting(
     after: str | None = None,
 ) -> list[Escalation]:
     """What waits for a person, oldest first; only behind the case with the id `after`, settled or not."""
+    return list_waiting(ledger, EscalationFilter(batch, workflow), limit=limit, after=after)
+
+
+def list_waiting(
+    ledger: Ledger,
+    which: EscalationFilter,
+    by: EscalationSort = EscalationSort.OPENED,
+    backwards: bool = False,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[Escalation]:
+    """What waits for a person, in an order; only behind the case with the id `after`, settled or not."""
+    order = ORDERS[by]
     query = (
-        select(schema.escalations, Cases.reference, Cases.workflow, Cases.batch, Cases.key)
+        select(schema.escalations, Cases.reference, Cases.batch, Cases.key)
         .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None))
-        .order_by(Escalations.opened_at, Escalations.id)
-        .limit(limit)
+        .where(Escalations.settled_at.is_(None), *which.conditions())
     )
-    if workflow is not None:
-        query = query.where(Cases.workflow == workflow)
-    if batch is not None:
-        query = query.where(Cases.batch == batch)
     with ledger.reading() as connection:
-        if after is not None:
-            query = query.where(_opened_behind(connection, after))
-        rows = connection.execute(query).all()
+        behind = None if after is None else _place(connection, after, order)
+        parts = branches((Escalations.workflow, which.seen))
+        rows = connection.execute(in_order(query, parts, order, backwards, behind, limit)).all()
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
 
 
@@ -147,17 +203,21 @@ def cancel(ledger: Ledger, case: str, by: str) -> None:
         move(connection, case, State(row.state), State.CANCELLED, at=now, actor=by, action="cancelled")
 
 
-def _opened_behind(connection: Connection, case: str) -> ColumnElement[bool]:
-    columns = (Escalations.opened_at, Escalations.id)
-    last = select(*columns).where(Escalations.case == case).order_by(Escalations.id.desc()).limit(1)
+def _digest(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise CasehandError("there are no such reasons: begin with the list of all that waits") from None
+
+
+def _place(connection: Connection, case: str, order: Sequence[ColumnElement[Any]]) -> Sequence[Any]:
+    last = select(*order).where(Escalations.case == case).order_by(Escalations.id.desc()).limit(1)
     place = connection.execute(last).first()
     if place is None:
         raise CasehandError(
             f"case {case} never waited for a person: `casehand escalations` lists those that do"
         )
-    return tuple_(*columns) > tuple_(
-        *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
-    )
+    return place
 
 
 def _open_one(
@@ -251,6 +311,7 @@ def _escalation(key: Key, row: Row[Any]) -> Escalation:
         screenshot=row.screenshot,
         attempt=row.attempt,
         opened_at=row.opened_at,
+        alike=row.alike and row.alike.hex(),
     )
 
 
