@@ -20,6 +20,7 @@ COMMANDS = {
     "escalations": ("escalations",),
     "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
+    "audit": ("audit",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }
