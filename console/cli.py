@@ -19,6 +19,7 @@ COMMANDS = {
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
     "pausing": ("pause", "resume"),
+    "figures": ("figures",),
     "audit": ("audit",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
