@@ -75,7 +75,8 @@ def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")
     office = Office()
     with office.redis() as redis:
         name = f"reconcile.{os.getpid()}"
-        done = Reconciler(office.ledger, redis, name, office.settings.backoff).reconcile()
+        settings = office.settings
+        done = Reconciler(office.ledger, redis, name, settings.backoff, zone=settings.zone).reconcile()
     if json:
         show_json(done)
     else:
