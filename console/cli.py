@@ -19,6 +19,7 @@ COMMANDS = {
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
     "pausing": ("pause", "resume"),
+    "messages": ("messages", "tell"),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"
+REVISION = "0005"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -85,8 +85,10 @@ batches = Table(
     Column("done", Integer, nullable=True),
     Column("closed", Integer, nullable=True),
     Column("cancelled", Integer, nullable=True),
+    Column("finished_at", Instant, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
     Index("ix_batches_open", "id", sqlite_where=text("done IS NULL"), postgresql_where=text("done IS NULL")),
+    Index("ix_batches_finished_at", "finished_at"),
 )
 
 rejections = Table(
@@ -198,6 +200,7 @@ escalations = Table(
     Column("settled_at", Instant, nullable=True),
     Column("settled_by", String(200), nullable=True),
     Column("settlement", String(20), nullable=True),
+    Column("due", Instant, nullable=True),
     Index(
         "uq_escalations_open",
         "case",
@@ -265,4 +268,41 @@ leases = Table(
     Column("name", String(200), primary_key=True),
     Column("holder", String(200), nullable=False),
     Column("until", Instant, nullable=False),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("what", String(20), nullable=False),
+    Column("receiver", String(64), nullable=False),
+    Column("shown", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("things", Integer, nullable=False),
+    # Whether it takes in more until it is tried.
+    Column("gathers", Boolean, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("give_up_at", Instant, nullable=False),
+    Column("sent_at", Instant, nullable=True),
+    Column("error", Text, nullable=True),
+    Index("ix_messages_state_due", "state", "not_before", "id"),
+    Index("ix_messages_receiver_written", "receiver", "what", "written_at"),
+    comment="The outbox of messages to people. Nothing that a case holds is in it.",
+)
+
+told = Table(
+    "told",
+    metadata,
+    Column("receiver", String(64), primary_key=True),
+    Column("what", String(20), primary_key=True),
+    Column("subject", String(200), primary_key=True),
+    Column("since", Instant, primary_key=True),
+    Column("workflow", String(200), nullable=True),
+    Column("message", ForeignKey("messages.id"), nullable=False, index=True),
+    comment="What each receiver has been told of, so that it is told once.",
 )
