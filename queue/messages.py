@@ -122,7 +122,7 @@ def begin_try(ledger: Ledger, message: Message, chance: float) -> Message | None
     """
     with ledger.writing() as connection:
         now = ledger.clock()
-        theirs = select(func.max(Messages.tries)).where(_waits(), Messages.receiver == message.receiver)
+        theirs = select(func.sum(Messages.tries)).where(_waits(), Messages.receiver == message.receiver)
         tries = connection.execute(theirs).scalar() or 0
         untouched = (Messages.id == message.id, _waits(), Messages.tries == message.tries)
         begun = connection.execute(
@@ -277,7 +277,7 @@ def _note_told(connection: Connection, message: int, writing: Writing, occasions
 
 def _word_again(connection: Connection, message: int, writing: Writing) -> None:
     by_workflow = select(Told.workflow, func.count()).where(Told.message == message).group_by(Told.workflow)
-    counted: dict[str | None, int] = dict(connection.execute(by_workflow).tuples().all())
+    counted: dict[str | None, int] = dict(connection.execute(by_workflow).all())
     wording = writing.word_many(counted)
     connection.execute(
         update(schema.messages)

@@ -92,7 +92,7 @@ def is_told(connection: Connection, occasion: Occasion, receiver: str) -> bool:
 def standing(connection: Connection, workflows: Workflows, now: datetime) -> Standing:
     """How things stand in these workflows."""
     by_state = select(Cases.state, func.count()).where(Cases.state.in_(OPEN), *_of(Cases.workflow, workflows))
-    states: dict[str, int] = dict(connection.execute(by_state.group_by(Cases.state)).tuples().all())
+    states: dict[str, int] = dict(connection.execute(by_state.group_by(Cases.state)).all())
     done = select(func.count()).where(
         Cases.state == State.DONE, Cases.changed_at > now - DAY, *_of(Cases.workflow, workflows)
     )
@@ -164,7 +164,7 @@ def _paused(connection: Connection, receiver: str, workflows: Workflows) -> list
     found = [
         Occasion(What.PAUSED, f"{kind} {bot}", since, bot, kind)
         for query in (by_hand, failing)
-        for kind, bot, since in connection.execute(query).tuples()
+        for kind, bot, since in connection.execute(query)
     ]
     new = [occasion for occasion in found if not is_told(connection, occasion, receiver)]
     return sorted(new, key=lambda occasion: (occasion.since, occasion.subject))
