@@ -16,7 +16,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue.messages import Wording
 from casehand.tell import SmtpSettings
 
-SECONDS = 20.0
+SECONDS = 20
 """How long a receiver may take; less than the least wait for the next try, so that no two tries overlap."""
 
 LONGEST_ERROR = 300
@@ -36,7 +36,7 @@ Raises NotSent.
 class Sender:
     """Sends messages as the settings say."""
 
-    def __init__(self, smtp: SmtpSettings | None, seconds: float = SECONDS) -> None:
+    def __init__(self, smtp: SmtpSettings | None, seconds: int = SECONDS) -> None:
         self._smtp = smtp
         self._seconds = seconds
 
@@ -165,6 +165,10 @@ def _in_one_line(error: Exception | str) -> str:
             answer: bytes | str = error.smtp_error
             told = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
             text = f"the mail server answered {error.smtp_code} {told}"
+        case smtplib.SMTPServerDisconnected():
+            text = str(error).removeprefix("Connection unexpectedly closed: ")
+        case TimeoutError():
+            text = str(error) or "no answer in time"
         case CasehandError() | str():
             text = str(error)
         case OSError() if error.strerror:

@@ -75,7 +75,7 @@ class MailServer:
     ) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.signed_in.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password == b"correct horse")
+        return AuthResult(success=data.password == b"correct horse", handled=False)
 
 
 class Hook:

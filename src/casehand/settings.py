@@ -1,6 +1,7 @@
 """Settings: from the environment with the prefix CASEHAND_, or a casehand.toml in the working directory."""
 
 import os
+import re
 import tomllib
 from datetime import time, timedelta
 from pathlib import Path
@@ -160,7 +161,9 @@ def load_settings(**given: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise CasehandError(f"casehand.toml cannot be read ({error}): correct it") from None
     except SettingsError as error:
-        raise CasehandError(f"{str(error).splitlines()[0]}: it must be JSON, or stand in {FILE}") from None
+        named = re.search(r'field "(\w+)"', str(error))
+        name = f"{PREFIX}{named[1].upper()}" if named else "a variable"
+        raise CasehandError(f"{name} is wrong: it must be JSON (in {FILE} it is easier to write)") from None
     except ValidationError as error:
         raise CasehandError(_as_one_line(error.errors()[0])) from None
     _make_private(settings.home)
