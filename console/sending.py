@@ -43,11 +43,11 @@ class Sender:
     def __call__(self, receiver: Receiver, key: str, at: datetime, wording: Wording) -> None:
         """Send it. Raises NotSent, within `seconds` where this is the main thread."""
         try:
-            with at_most(self._seconds):
-                if receiver.is_mail:
+            if receiver.is_mail:
+                with at_most(self._seconds):
                     self._mail(receiver, key, at, wording)
-                else:
-                    _apprise(receiver, key, wording, self._seconds)
+            else:
+                _apprise(receiver, key, wording, self._seconds)
         except NotSent:
             raise
         except Exception as error:
@@ -100,12 +100,13 @@ def _letter(smtp: SmtpSettings, receiver: Receiver, key: str, at: datetime, word
     return letter
 
 
-def _apprise(receiver: Receiver, key: str, wording: Wording, seconds: float) -> None:
-    # Here, since it takes a tenth of a second and much memory, and few processes send.
+def _apprise(receiver: Receiver, key: str, wording: Wording, seconds: int) -> None:
+    # Here, since it takes a second and much memory, and few processes send.
     import apprise
 
     address = receiver.address.get_secret_value()
     with _heard() as heard:
+        # The limit is on the service: to read in all that apprise knows takes a moment, and may not be cut short.
         service = apprise.Apprise.instantiate(address, suppress_exceptions=True)
         if service is None:
             raise NotSent("apprise knows no such address: correct it in the [[tell]] that names it")
@@ -113,13 +114,14 @@ def _apprise(receiver: Receiver, key: str, wording: Wording, seconds: float) -> 
         post.add(service)
         # A chat has no Message-ID: the end of the text tells one that came twice.
         body = f"{wording.body}\n(message {key[:8]})"
-        told = post.notify(
-            body=body, title=wording.subject, body_format=apprise.NotifyFormat.TEXT, timeout=seconds
-        )
+        text = apprise.NotifyFormat.TEXT
+        with at_most(seconds):
+            told = post.notify(body=body, title=wording.subject, body_format=text, timeout=seconds)
     if not told:
-        why = heard.last or "the service did not take it"
         shown = str(service.url(privacy=True))  # type: ignore[no-untyped-call]
-        raise NotSent(_without_secrets(_in_one_line(why), address, shown))
+        raise NotSent(
+            _without_secrets(_in_one_line(heard.last or "the service did not take it"), address, shown)
+        )
 
 
 class _heard(logging.Handler):  # noqa: N801 — reads as what it is where it is used

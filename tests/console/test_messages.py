@@ -1,9 +1,13 @@
 """Messages to people on the command line, and beside the workers that work on whatever becomes of them."""
 
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,18 @@ def hook() -> Iterator[Hook]:
 
 def settings(casehand: Any, *parts: str) -> None:
     (casehand.folder / "casehand.toml").write_text("".join(parts))
+
+
+def children_of(process: int) -> set[int]:
+    """The processes that it has started and that live."""
+    return {int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+
+
+def teller_of(casehand: Any) -> int:
+    """The process that tells people, as its lease names it."""
+    with closing(sqlite3.connect(casehand.folder / "home/ledger.db")) as connection:
+        (holder,) = connection.execute("SELECT holder FROM leases WHERE name = 'teller'").fetchone()
+    return int(holder.rpartition(".")[2])
 
 
 def hand_in_urgent(casehand: Any, *rows: str) -> None:
@@ -83,6 +99,27 @@ def test_cases_are_worked_while_a_mail_server_is_silent(
     (message,) = casehand.json("messages")
     assert message["state"] == "waiting"
     mail.delays.clear()
+    working.terminate()
+    assert working.wait(60) == 0
+
+
+def test_workers_go_on_when_the_teller_is_killed_and_another_takes_its_place(
+    casehand: Any, mail: MailServer, until: Callable[..., None]
+) -> None:
+    settings(casehand, SMTP.format(port=mail.port), TELL)
+    hand_in_urgent(casehand, "T001,999.00,pay")
+    command = [CASEHAND, "work", "--workers", "1", "--lanes", "1"]
+    working = subprocess.Popen(command, env=casehand.environment, cwd=casehand.folder)
+    until(lambda: mail.letters, what="the first letter")
+    before = children_of(working.pid)
+    teller = teller_of(casehand)
+    assert teller in before
+
+    os.kill(teller, signal.SIGKILL)
+    casehand.hand_in(*(f"T{number:03},10.00,pay" for number in range(100, 105)), name="more.csv")
+
+    until(lambda: len(casehand.paid()) == 5, seconds=20, what="the five payments")
+    until(lambda: children_of(working.pid) - before, what="another teller")
     working.terminate()
     assert working.wait(60) == 0
 
