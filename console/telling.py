@@ -181,6 +181,7 @@ def tell_until_stopped() -> None:
 
 def tell_once() -> bool:
     """Look once and send what is due; False when another process is the teller."""
+    set_up_logs()
     settings = load_settings()
     ledger = Ledger.open(settings.ledger_url, settings.vault())
     one = teller(settings, ledger)
