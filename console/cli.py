@@ -23,6 +23,7 @@ COMMANDS = {
     "web.server": ("console",),
     "figures": ("figures",),
     "audit": ("audit",),
+    "messages": ("messages", "tell"),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

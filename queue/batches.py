@@ -46,7 +46,11 @@ def note_finished(ledger: Ledger) -> None:
     """
     for batch, ended in _newly_finished(ledger):
         with ledger.writing() as connection:
-            connection.execute(update(schema.batches).where(Batches.id == batch).values(ended))
+            connection.execute(
+                update(schema.batches)
+                .where(Batches.id == batch, Batches.done.is_(None))
+                .values(ended | {"finished_at": ledger.clock()})
+            )
 
 
 def _newly_finished(ledger: Ledger) -> list[tuple[str, dict[str, int]]]:

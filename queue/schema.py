@@ -20,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -99,8 +99,10 @@ batches = Table(
     Column("done", Integer, nullable=True),
     Column("closed", Integer, nullable=True),
     Column("cancelled", Integer, nullable=True),
+    Column("finished_at", Instant, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
     Index("ix_batches_open", "id", info={ONLY: "done IS NULL"}),
+    Index("ix_batches_finished_at", "finished_at"),
 )
 
 rejections = Table(
@@ -455,4 +457,41 @@ sign_ins = Table(
     Column("until", Instant, nullable=False),
     Column("used_at", Instant, nullable=True),
     comment="Who has gone to the identity provider and is expected back.",
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("what", String(20), nullable=False),
+    Column("receiver", String(64), nullable=False),
+    Column("shown", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("things", Integer, nullable=False),
+    # Whether it takes in more until it is tried.
+    Column("gathers", Boolean, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("give_up_at", Instant, nullable=False),
+    Column("sent_at", Instant, nullable=True),
+    Column("error", Text, nullable=True),
+    Index("ix_messages_state_due", "state", "not_before", "id"),
+    Index("ix_messages_receiver_written", "receiver", "what", "written_at"),
+    comment="The outbox of messages to people. Nothing that a case holds is in it.",
+)
+
+told = Table(
+    "told",
+    metadata,
+    Column("receiver", String(64), primary_key=True),
+    Column("what", String(20), primary_key=True),
+    Column("subject", String(200), primary_key=True),
+    Column("since", Instant, primary_key=True),
+    Column("workflow", String(200), nullable=True),
+    Column("message", ForeignKey("messages.id"), nullable=False, index=True),
+    comment="What each receiver has been told of, so that it is told once.",
 )
