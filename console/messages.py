@@ -67,7 +67,7 @@ def retry(
     """Have messages that were not sent tried again at once, and for another day."""
     office = Office()
     for one in ids:
-        outbox.retry(office.ledger, one, office.person)
+        outbox.retry(office.ledger, one, office.person.id)
     say(f"{counted(len(ids), 'message')} will be tried again by `casehand up`, `work` or `tell run`.")
 
 
