@@ -13,7 +13,9 @@ from casehand.console.capacity import Machine
 from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
+from casehand.console.receivers import check_told_workflows
 from casehand.console.watch import Watch
+from casehand.logs import set_up_logs
 from casehand.queue.cases import counts
 from casehand.queue.notices import notices
 from casehand.queue.reconciler import Reconciler
@@ -70,10 +72,12 @@ def up(workers: Workers = None, lanes: Lanes = None) -> None:
 
 def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Put right what Redis and the ledger disagree about, and say what that was."""
+    set_up_logs()
     office = Office()
     with office.redis() as redis:
         name = f"reconcile.{os.getpid()}"
-        done = Reconciler(office.ledger, redis, name, office.settings.backoff).reconcile()
+        settings = office.settings
+        done = Reconciler(office.ledger, redis, name, settings.backoff, zone=settings.zone).reconcile()
     if json:
         show_json(done)
     else:
@@ -121,6 +125,7 @@ def _run(office: Office, size: _Size, burst: bool) -> None:
     office.settings.vault()
     for workflow in office.workflows:
         office.workflow(workflow)
+    check_told_workflows(office.settings.tell, office.workflows)
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
     _warn_of_idle_lanes(office, size)
@@ -134,10 +139,19 @@ def _run_crew(office: Office, size: _Size, burst: bool) -> None:
     embedded = nullcontext() if office.settings.redis_url else EmbeddedValkey(office.settings.home)
     logs = _logs(office) if watched else None
     # The crew first: its horses get ready while the queue is started.
-    with Crew(size.horses, size.lanes, logs, office.ledger) as crew, embedded, watching as watch:
+    beside = _tell if office.settings.tell else None
+    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, beside)
+    with crew_of as crew, embedded, watching as watch:
         crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")
+
+
+def _tell() -> None:
+    # Here, in a process of its own, since no worker needs what sending does.
+    from casehand.console.telling import tell_until_stopped
+
+    tell_until_stopped()
 
 
 def _logs(office: Office) -> Path:

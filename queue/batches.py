@@ -13,6 +13,7 @@ from casehand.queue import schema
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import OPEN, State
+from casehand.queue.storable import is_storable
 
 Batches = schema.batches.c
 Cases = schema.cases.c
@@ -110,6 +111,8 @@ def batch_names(ledger: Ledger) -> list[str]:
 
 def find_batch(ledger: Ledger, name: str, workflows: Collection[str] | None = None) -> BatchLine:
     """One batch, only of `workflows`, if given. Raises NoSuchBatch."""
+    if not is_storable(name):
+        raise NoSuchBatch(name)
     query = select(schema.batches).where(Batches.id == name)
     if workflows is not None:
         query = query.where(Batches.workflow.in_(workflows))
@@ -140,6 +143,8 @@ def list_batches(
     if is_open:
         query = query.where(Batches.done.is_(None), _has_open_cases())
     with ledger.reading() as connection:
+        if after is not None and not is_storable(after):
+            raise NoSuchBatch(after)
         if after is not None:
             query = _behind(connection, query, by, backwards, after)
         return _lines(connection, connection.execute(query).all())
@@ -192,7 +197,11 @@ def note_finished(ledger: Ledger) -> None:
     """
     for batch, ended in _newly_finished(ledger):
         with ledger.writing() as connection:
-            connection.execute(update(schema.batches).where(Batches.id == batch).values(ended))
+            connection.execute(
+                update(schema.batches)
+                .where(Batches.id == batch, Batches.done.is_(None))
+                .values(ended | {"finished_at": ledger.clock()})
+            )
 
 
 def _newly_finished(ledger: Ledger) -> list[tuple[str, dict[str, int]]]:

@@ -85,6 +85,10 @@ class Vault:
             raise CasehandError(f"others can read the key file: run `chmod 600 '{path}'`")
         return cls.from_text(path.read_text())
 
+    def derived(self, label: str) -> bytes:
+        """A secret for one purpose, from which neither the master key nor that of another purpose can be told."""
+        return hmac.digest(self._master, f"casehand {label}".encode(), "sha256")
+
     def new_key(self, subject: str) -> tuple[Key, bytes]:
         """Make the key of a new case, and its wrapped form to be kept in the ledger."""
         secret = os.urandom(KEY_BYTES)
@@ -98,6 +102,11 @@ class Vault:
         if wrapped is None:
             raise CasehandError("this case has been erased: its key no longer exists")
         return Key(subject, Key(subject, self._master).open(wrapped))
+
+    def fingerprint(self, text: str) -> str:
+        """A name for a text that tells nothing of it to whoever lacks the master key."""
+        own = hmac.digest(self._master, b"casehand fingerprints", "sha256")
+        return hmac.digest(own, text.encode(), "sha256").hex()
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """Handing in: a file is sent and looked over, line by line, and taken in when its sender says so."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -50,7 +51,7 @@ def send_batch(request: Request) -> Response:
 def refuse_large(request: Request) -> Response:
     """Say that the file is too large, which was not kept."""
     megabytes = LARGEST_UPLOAD // 1_000_000
-    text = f"The file is larger than {megabytes} MB: split it and hand in the parts, or hand it in by `casehand enqueue`"
+    text = f"The file is larger than {megabytes} MB: split it and hand in the parts"
     return _show_form(request, {}, {"file": text}, status=413)
 
 
@@ -83,10 +84,8 @@ def confirm_batch(request: Request) -> Response:
 
 def discard_batch(request: Request) -> Response:
     """Throw the file away."""
-    try:
+    with suppress(NoSuchUpload):
         uploads_of(request).forget(_find(request))
-    except NoSuchUpload:
-        pass
     return see(request, "new_batch")
 
 
