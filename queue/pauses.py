@@ -147,12 +147,21 @@ def all_held(ledger: Ledger, paused: Sequence[Pause], workflows: Collection[str]
 
 def all_workflows_held(ledger: Ledger, paused: Collection[Pause]) -> dict[Pause, set[str]]:
     """The workflows whose cases wait for each pause; of everything, none is named."""
-    bots, batches = _workflows_by_name(ledger, paused)
+    bots, batches = workflows_of_bots(ledger), _workflows_of_batches(ledger, paused)
     named = {PauseKind.BOT: bots, PauseKind.BATCH: batches}
     return {
         one: {one.name} if one.kind is PauseKind.WORKFLOW else named.get(one.kind, {}).get(one.name, set())
         for one in paused
     }
+
+
+def workflows_of_bots(ledger: Ledger) -> dict[str, set[str]]:
+    """The workflows that each bot works for."""
+    bots: dict[str, set[str]] = {}
+    with ledger.reading() as connection:
+        for bot, workflow in connection.execute(select(BotsOf.bot, BotsOf.workflow)):
+            bots.setdefault(bot, set()).add(workflow)
+    return bots
 
 
 def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None = None) -> set[str]:
@@ -206,17 +215,11 @@ def _waiting(paused: Pause, workflows: Collection[str] | None) -> Select[Any]:
     return waiting if workflows is None else waiting.where(Cases.workflow.in_(workflows))
 
 
-def _workflows_by_name(
-    ledger: Ledger, paused: Collection[Pause]
-) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+def _workflows_of_batches(ledger: Ledger, paused: Collection[Pause]) -> dict[str, set[str]]:
     names = [one.name for one in paused if one.kind is PauseKind.BATCH]
-    bots: dict[str, set[str]] = {}
+    query = select(Batches.id, Batches.workflow).where(Batches.id.in_(names))
     with ledger.reading() as connection:
-        for bot, workflow in connection.execute(select(BotsOf.bot, BotsOf.workflow)):
-            bots.setdefault(bot, set()).add(workflow)
-        query = select(Batches.id, Batches.workflow).where(Batches.id.in_(names))
-        batches = {name: {workflow} for name, workflow in connection.execute(query)}
-    return bots, batches
+        return {name: {workflow} for name, workflow in connection.execute(query)}
 
 
 def _is_held_by(paused: Pause) -> ColumnElement[bool]:

@@ -12,7 +12,17 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from casehand.console.web import home, live, signing_in
+from casehand.console.web import (
+    batches,
+    handing_in,
+    home,
+    live,
+    many,
+    pausing,
+    signing_in,
+    taking_out,
+)
+from casehand.console.web.chores import Chores
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
@@ -22,7 +32,16 @@ from casehand.console.web.signing_in import Entrance
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
-FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in)
+FAMILIES: tuple[ModuleType, ...] = (
+    home,
+    live,
+    signing_in,
+    handing_in,
+    taking_out,
+    batches,
+    pausing,
+    many,
+)
 """The files whose `routes` there are, one for each family of pages."""
 
 
@@ -47,7 +66,7 @@ def _routes() -> list[BaseRoute]:
 
 @asynccontextmanager
 async def _watching(app: Starlette) -> AsyncIterator[None]:
-    async with app.state.watcher:
+    async with app.state.watcher, Chores(app.state.site):
         yield
 
 

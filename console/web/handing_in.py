@@ -1,5 +1,6 @@
 """Handing in: a file is sent and looked over, line by line, and taken in when its sender says so."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -123,7 +124,7 @@ def _read(request: Request, given: dict[str, str]) -> tuple[dict[str, Any], dict
     if given["workflow"] not in _workflows(request):
         errors["workflow"] = "Choose what the file is for"
     wanted: dict[str, Any] = {"workflow": given["workflow"]}
-    readers = {
+    readers: dict[str, Callable[[str], object]] = {
         "priority": priority_typed,
         "not_before": lambda text: moment_typed(text, zone),
         "due": lambda text: moment_typed(text, zone),

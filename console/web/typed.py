@@ -49,7 +49,7 @@ def sentence(error: object) -> str:
     return text[:1].upper() + text[1:]
 
 
-def see_and_say(request: Request, name: str, said: str, **where: Any) -> Response:
+def see_and_say(request: Request, name: str, said: str, /, **where: Any) -> Response:
     """Go on to a page that says what was done: `said` is one of its own words for that, by name."""
     return RedirectResponse(f"{request.app.url_path_for(name, **where)}?said={said}", 303)
 
