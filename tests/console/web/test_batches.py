@@ -1,10 +1,7 @@
 """Batches: listed, shown, handed in after a look, taken out, cancelled."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 PageFor = Callable[..., Page]
