@@ -19,4 +19,3 @@ def test_the_list_shows_each_batch_and_how_far_it_is(page_for: PageFor, finds_no
     finds_nothing(page)
     page.goto(f"/batches/{RENTS}")
     finds_nothing(page)
-    page.screenshot(path="/tmp/w/t/f-batch.png", full_page=True)
