@@ -14,6 +14,8 @@ from casehand.queue.cases import CaseLine, cases_by_id
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import OPEN, State
+from casehand.queue.storable import is_storable
+from casehand.queue.urgency import checked_due
 
 MOST_SELECTED = 10_000
 FIRST = 20
@@ -56,6 +58,11 @@ class BulkFilter:
             )
         if self.state is not None and self.state not in OPEN:
             raise CasehandError(f"cases that are {self.state} are over: nothing can be done to them")
+        named = (self.workflow, self.batch, self.assigned_to)
+        if not all(is_storable(name) for name in named if name is not None):
+            raise CasehandError("there are no such cases: nothing is named so")
+        if self.due_before is not None:
+            checked_due(self.due_before)
         if self.alike is not None:
             _digest(self.alike)
 
