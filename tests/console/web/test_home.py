@@ -88,3 +88,13 @@ def test_a_person_sees_only_his_own_workflows(page_for: PageFor) -> None:
 def test_home_fits_the_screen(page_for: PageFor, width: int) -> None:
     page = page_for("supervisor", viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_updates_are_paused_by_keyboard_and_the_focus_stays_there(
+    page_for: PageFor, tab_to: Callable[..., None]
+) -> None:
+    page = page_for("supervisor")
+    tab_to(page, "button", "Pause live updates")
+    page.keyboard.press("Enter")
+    resume = page.get_by_role("button", name="Resume live updates")
+    expect(resume).to_be_focused()
