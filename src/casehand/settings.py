@@ -5,7 +5,7 @@ import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -61,19 +61,13 @@ class Settings(BaseSettings):
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
     breaker_longest_seconds: float = Field(default=900, gt=0)
-    time_zone: str = "Europe/London"  #: whose local time people are shown
+    time_zone: str = (
+        "Europe/London"  #: whose local time people are shown, and whose days the figures are counted by
+    )
     bot: dict[str, dict[str, str]] = Field(default_factory=dict)  #: [bot.NAME] in casehand.toml
     console: dict[str, Any] = Field(
         default_factory=dict
     )  #: [console] in casehand.toml; see console/web/settings.py
-
-    @field_validator("time_zone")
-    @classmethod
-    def check_time_zone(cls, name: str) -> str:
-        """Raise ValueError unless the time zone is known."""
-        if name not in available_timezones():
-            raise ValueError("it is no time zone, such as Europe/London")
-        return name
 
     @classmethod
     def settings_customise_sources(
@@ -86,6 +80,20 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"there is no time zone {name}: give one such as Europe/London") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone."""
+        return ZoneInfo(self.time_zone)
 
     @property
     def ledger_url(self) -> str:
@@ -154,7 +162,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise CasehandError(f"{name} is wrong: {first['msg'].lower()}") from None
+        why = first["msg"].removeprefix("Value error, ")
+        raise CasehandError(f"{name} is wrong: {why[:1].lower()}{why[1:]}") from None
     _make_private(settings.home)
     return settings
 
