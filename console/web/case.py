@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import NoMatchFound
 
 from casehand.console.actions import Action
 from casehand.console.desk import Desk, NoSuchCase
@@ -18,7 +17,7 @@ from casehand.console.web.evidence import kept_of, viewer_path
 from casehand.console.web.fields import CaseField, fields_of_case, fields_of_result
 from casehand.console.web.home import WHY
 from casehand.console.web.page import page
-from casehand.console.web.paths import case_path
+from casehand.console.web.paths import case_path, path_segment
 from casehand.console.web.rendering import render
 from casehand.console.web.story import changes_of, timeline
 from casehand.queue.cases import CaseLine, CaseStory, cases_called, story_of
@@ -56,6 +55,9 @@ FORMS = {
     Action.SET_PRIORITY: "set_case_priority",
 }
 """The route functions of the forms that are here; the others are the escalation's."""
+
+ASKED_FOR = frozenset({Action.HAND_ON, Action.RETURN, Action.AMEND, Action.CLOSE})
+"""What the escalation's page asks once more for, on a page of its own."""
 
 SAID: Mapping[str, str] = {
     "cancelled": "The case is cancelled.",
@@ -102,7 +104,7 @@ def show_case(request: Request) -> Response:
         changes=changes_of(story, kept),
         timeline=timeline(story, kept, None if tells_all else LATEST),
         earlier=0 if tells_all else max(0, len(story.attempts) - LATEST),
-        offers=_offers(request, desk, line, story),
+        offers=_offers(request, desk, line, story.is_erased),
         others=[one for one in called if one.id != line.id],
         entries=story.audit[-MOST_ENTRIES:] if desk.may(Right.SEE_AUDIT, line.workflow) else None,
         viewer_path=viewer_path,
@@ -144,16 +146,17 @@ def _in_work(story: CaseStory) -> object:
     return last if last is not None and last.ended_at is None else None
 
 
-def _offers(request: Request, desk: Desk, line: CaseLine, story: CaseStory) -> list[Offer]:
+def _offers(request: Request, desk: Desk, line: CaseLine, is_erased: bool) -> list[Offer]:
     """Links to what may be done now; of an erased case nothing can be."""
-    if story.is_erased:
+    if is_erased:
         return []
-    offers = [Offer(WORDS[one], _place_for(request, one, line)) for one in desk.actions_for(line.id)]
-    return list({(one.words, one.path): one for one in offers}.values())
+    return [Offer(WORDS[one], _place_for(request, one, line)) for one in desk.actions_for(line.id)]
 
 
 def _place_for(request: Request, action: Action, line: CaseLine) -> str:
-    try:
+    if action in FORMS:
         return str(request.app.url_path_for(FORMS[action], case=line.id))
-    except (KeyError, NoMatchFound):
-        return f"/escalations/{quote(line.id)}"
+    query = {"workflow": line.workflow}
+    if action in ASKED_FOR:
+        query["do"] = str(action)
+    return f"/escalations/{path_segment(line.reference, line.id)}?{urlencode(query)}"

@@ -144,7 +144,13 @@ def _fill_in(request: Request, form: Form, now: str, do: Callable[[Desk, str, st
         raise
     except CasehandError as error:
         return _show(request, form, line, typed, str(error))
-    return RedirectResponse(f"{case_path(line.reference)}?case={line.id}&said={form.done}", 303)
+    return RedirectResponse(_said(line, form), 303)
+
+
+def _said(line: CaseLine, form: Form) -> str:
+    """The case's page, which says what was done."""
+    path = case_path(line.reference, line.id)
+    return f"{path}{'&' if '?' in path else '?'}said={form.done}"
 
 
 def _show(request: Request, form: Form, line: CaseLine, typed: str, error: str | None = None) -> Response:

@@ -37,11 +37,11 @@ SORT = "-arrival"
 WRONG = 422
 
 STATES: Mapping[State, str] = {
-    State.QUEUED: "Waits to be worked",
+    State.QUEUED: "Queued",
     State.WORKING: "Being worked",
     State.DONE: "Done",
     State.ESCALATED: "Needs a person",
-    State.CLOSED: "Closed by a person",
+    State.CLOSED: "Closed",
     State.CANCELLED: "Cancelled",
 }
 """The states, as people are told them."""

@@ -84,8 +84,8 @@ class _Viewer(StaticFiles):
 
 
 routes = [
-    page("/evidence/{case}/{attempt:int}/{name}", evidence_file, right=Right.SEE_CASES),
-    page("/pictures/{case}/{attempt:int}/{name}", show_picture, right=Right.SEE_CASES),
+    page("/evidence/{case}/{attempt:int}/{file}", evidence_file, right=Right.SEE_CASES),
+    page("/evidence/{case}/{attempt:int}/{file}/large", show_picture, right=Right.SEE_CASES),
     Mount(VIEWER_PATH, _Viewer(), name="trace_viewer"),
 ]
 
@@ -145,7 +145,7 @@ def _asked(request: Request) -> tuple[CaseLine, int, str]:
     line = desk.find(request.path_params["case"])
     if not desk.may(Right.SEE_CASES, line.workflow):
         raise NotAllowed(Right.SEE_CASES, line.workflow)
-    name = request.path_params["name"]
+    name = request.path_params["file"]
     if line.id != request.path_params["case"] or not NAME.fullmatch(name):
         raise HTTPException(404)
     return line, request.path_params["attempt"], name

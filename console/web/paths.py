@@ -25,7 +25,13 @@ def own_path(text: str | None) -> str:
 
 def case_path(reference: str, case: str | None = None) -> str:
     """The path of a case's page: by its reference, and its id where another with that reference could be meant."""
+    name = path_segment(reference, case)
+    query = "" if case is None or name == case else f"?case={case}"
+    return f"/cases/{name}{query}"
+
+
+def path_segment(reference: str, case: str | None = None) -> str:
+    """A reference as the end of a path, which may be its case's id."""
     # A path cannot end in dots alone: browsers take them for a way up.
     name = case if case is not None and not reference.strip(".") else reference
-    query = "" if case is None or name == case else f"?case={case}"
-    return f"/cases/{quote(name, safe='', errors='replace')}{query}"
+    return quote(name, safe="", errors="replace")

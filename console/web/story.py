@@ -13,10 +13,12 @@ Kept = Mapping[int, Sequence[str]]
 
 TRACE = ".zip"
 
+BEGINS, MADE, FOUND = "begins: ", "made: ", "was there already: "
+
 NOTES = (
-    ("begins: ", "Begins to change something: {}"),
-    ("made: ", "Saved and read back: {}"),
-    ("was there already: ", "Was there already, so nothing was changed: {}"),
+    (BEGINS, "Begins: {}"),
+    (MADE, "Saved and read back: {}"),
+    (FOUND, "Was there already, so nothing was changed: {}"),
     ("could not be looked for: ", "Could not be looked for: {}"),
     ("was made all the same: ", "Was made although the system refused it: {}"),
     ("was not made: ", "Was not made: {}"),
@@ -76,7 +78,8 @@ class Step:
     at: datetime
     words: str
     took: str | None
-    is_change: bool
+    is_change: bool  #: saved and read back
+    is_shown: bool  #: its picture is among those of the changes already
     fault: str | None  #: what ended it too early
     picture: str | None  #: the evidence file that shows it, if it is here
     is_elsewhere: bool  #: a picture was kept, but not on this machine
@@ -190,7 +193,8 @@ def _step(step: Mapping[str, object], kept: Sequence[str]) -> Step:
         at=datetime.fromisoformat(str(step["at"])),
         words=step_in_words(name),
         took=took(step.get("seconds")),
-        is_change=name.startswith("made: "),
+        is_change=name.startswith(MADE),
+        is_shown=name.startswith((BEGINS, MADE)),
         fault=None if step.get("end") is None else str(step["end"]),
         picture=str(evidence) if is_picture and evidence in kept else None,
         is_elsewhere=is_picture and evidence not in kept,
@@ -200,9 +204,9 @@ def _step(step: Mapping[str, object], kept: Sequence[str]) -> Step:
 def _change(story: CaseStory, intent: Intent, kept: Sequence[str]) -> Change:
     attempt = next((one for one in story.attempts if one.number == intent.attempt), None)
     steps = {} if attempt is None else {str(step["name"]): step for step in attempt.steps}
-    before, after = steps.get(f"begins: {intent.name}", {}), steps.get(f"made: {intent.name}", {})
+    before, after = steps.get(f"{BEGINS}{intent.name}", {}), steps.get(f"{MADE}{intent.name}", {})
     if intent.state is CommitState.FOUND:
-        after = steps.get(f"was there already: {intent.name}", {})
+        after = steps.get(f"{FOUND}{intent.name}", {})
     return Change(
         intent=intent,
         before=_picture(before, kept),
