@@ -22,7 +22,7 @@ from casehand.console.listing import (
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
 from casehand.queue.bulk import Bulk, BulkAction, BulkState, Came, outcomes
-from casehand.queue.bulk_filter import BulkFilter, Preview
+from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.bulk_turn import end_turn
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
@@ -52,6 +52,9 @@ def begin(
     alike: Annotated[
         str | None, typer.Option(help="Cases that wait for the same reason, as --json shows it.")
     ] = None,
+    words: Annotated[
+        str | None, typer.Option(help="Cases that wait for a reason with all of these words.")
+    ] = None,
     due_before: Annotated[
         datetime | None, typer.Option(help="Cases due before this local time.", metavar="TIME")
     ] = None,
@@ -73,7 +76,8 @@ def begin(
     """Begin: shows how many cases these are and the first of them, and asks."""
     office = Office()
     when = None if due_before is None else due_before.astimezone()
-    which = BulkFilter(workflow, batch, state, kind, alike, when, assigned_to)
+    sought = None if words is None else digests_of_words(office.ledger.vault, words)
+    which = BulkFilter(workflow, batch, state, kind, alike, when, assigned_to, sought)
     if case and which != BulkFilter():
         raise typer.BadParameter("give --case or a filter, and not both")
     if preview and case:

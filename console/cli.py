@@ -21,6 +21,7 @@ COMMANDS = {
     "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
     "web.server": ("console",),
+    "audit": ("audit",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -35,6 +35,7 @@ from casehand.queue.cases import CaseLine, find_case
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import ALL, PauseKind
+from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
 from casehand.queue.too_late import TooLate as TooLate
 from casehand.queue.waiting import NoSuchCase as NoSuchCase
@@ -44,6 +45,9 @@ from casehand.workflows.forms import WrongFields as WrongFields
 from casehand.workflows.forms import check_form, check_typed
 from casehand.workflows.installed import find_workflow
 from casehand.workflows.workflow import Workflow
+
+LONGEST = 10_000
+"""Characters to a reason or note."""
 
 Cases = schema.cases.c
 
@@ -88,6 +92,8 @@ class Desk:
 
         It says why the case waits, which somebody without SEE_CASES must not be shown.
         """
+        if not is_storable(which):
+            raise NoSuchCase(which)
         return find_case(self.ledger, which, self.workflows_with(Right.SEE_STRUCTURE))
 
     def actions_for(self, case: str) -> tuple[Action, ...]:
@@ -120,7 +126,7 @@ class Desk:
     def set_due(self, case: str, due: datetime | None) -> None:
         """Say by when it must be done or settled."""
         self._check(case, Action.SET_DUE)
-        urgency.set_due(self.ledger, case, due, self.person.id)
+        urgency.set_due(self.ledger, case, urgency.checked_due(due), self.person.id)
 
     def set_priority(self, case: str, priority: int) -> None:
         """Say how urgent it is: higher is worked first."""
@@ -158,7 +164,8 @@ class Desk:
     def cancel(self, case: str, reason: str | None = None) -> None:
         """Cancel a case that is queued or waits for a person; the reason is kept with the case."""
         over = self._check(case, Action.CANCEL)
-        escalations.cancel(self.ledger, case, self.person.id, reason, over_others=over)
+        said = None if reason is None else _said(reason, "why")
+        escalations.cancel(self.ledger, case, self.person.id, said, over_others=over)
 
     # What holds work back.
 
@@ -213,6 +220,8 @@ class Desk:
 
     def find_bulk(self, which: str) -> Bulk:
         """A bulk action, if this person may know of all its cases. Raises NoSuchBulk."""
+        if not is_storable(which):
+            raise NoSuchBulk(which)
         found = bulk.find_bulk(self.ledger, which)
         if not all(self.may(Right.SEE_STRUCTURE, workflow) for workflow in found.workflows):
             raise NoSuchBulk(which)
@@ -288,6 +297,8 @@ class Desk:
 
     def _workflow_of(self, case: str) -> str:
         """The workflow of a case, if this person may know that there is such a case."""
+        if not is_storable(case):
+            raise NoSuchCase(case)
         with self.ledger.reading() as connection:
             workflow = connection.execute(select(Cases.workflow).where(Cases.id == case)).scalar()
         if workflow is None or not self.may(Right.SEE_STRUCTURE, workflow):
@@ -308,6 +319,8 @@ class Desk:
 
     def _check_pause(self, kind: PauseKind, name: str) -> None:
         """Raise NotAllowed unless this person may pause work of every workflow that it would hold."""
+        if not is_storable(name):
+            raise CasehandError(f"there is no such {kind}: see `casehand status`")
         concerned = pauses.workflows_held_by(self.ledger, kind, name)
         concerned |= {one.name for one in self.workflows.values() if name in one.bot_names and kind == "bot"}
         if not concerned:
@@ -353,9 +366,11 @@ class Desk:
 
 
 def _said(text: str, what: str) -> str:
-    said = text.strip()
+    said = storable(text).strip()
     if not said:
         raise CasehandError(f"say {what}: it is kept for those who look at it later")
+    if len(said) > LONGEST:
+        raise CasehandError(f"{what} is said in at most {LONGEST:,} characters")
     return said
 
 

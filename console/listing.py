@@ -1,5 +1,6 @@
 """Lists and stories as a person or a program reads them."""
 
+import csv
 import dataclasses
 import json
 import sys
@@ -17,6 +18,8 @@ LINE = 10_000
 
 LIST_LIMIT = 200
 """How many lines of a list are enough for a person who did not say."""
+
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 NEEDS_A_PERSON = 3
 """The exit code of what worked, but left something that needs a person."""
@@ -45,6 +48,13 @@ def stream_json(items: Iterable[object]) -> None:
         sys.stdout.write(before + textwrap.indent(text, "  "))
         before = ",\n"
     sys.stdout.write("\n]\n" if before.startswith(",") else "[]\n")
+
+
+def stream_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """CSV to standard output, for spreadsheets: no cell can be taken for a formula."""
+    file = csv.writer(sys.stdout, lineterminator="\n")
+    file.writerow(columns)
+    file.writerows([_harmless(cell) for cell in row] for row in rows)
 
 
 def say_there_are_more(listed: int, last: str) -> None:
@@ -86,6 +96,11 @@ def shown(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone().strftime("%d %b %Y %H:%M:%S")
     return "".join(one if one.isprintable() else "�" for one in str(value))
+
+
+def _harmless(cell: object) -> object:
+    plain = as_plain(cell)
+    return f"'{plain}" if isinstance(plain, str) and plain.startswith(FORMULA_SIGNS) else plain
 
 
 def as_plain(value: Any) -> Any:

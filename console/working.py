@@ -14,6 +14,7 @@ from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
 from casehand.console.watch import Watch
+from casehand.logs import set_up_logs
 from casehand.queue.cases import counts
 from casehand.queue.notices import notices
 from casehand.queue.reconciler import Reconciler
@@ -70,6 +71,7 @@ def up(workers: Workers = None, lanes: Lanes = None) -> None:
 
 def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Put right what Redis and the ledger disagree about, and say what that was."""
+    set_up_logs()
     office = Office()
     with office.redis() as redis:
         name = f"reconcile.{os.getpid()}"

@@ -29,13 +29,15 @@ from casehand.queue.bulk_filter import (
 from casehand.queue.cases import came_in_behind
 from casehand.queue.ledger import Ledger
 from casehand.queue.state import OPEN, State
-from casehand.queue.urgency import checked_priority
+from casehand.queue.storable import is_storable, storable
+from casehand.queue.urgency import checked_due, checked_priority
 from casehand.queue.waiting import NoSuchCase
 
 LISTED_AT_ONCE = 1_000
 """Cases written to the list in one transaction: more would keep the workers waiting."""
 
 LONGEST_REASON = 1_000
+LONGEST_NOTE = 10_000
 
 Bulks = schema.bulk_actions.c
 Listed = schema.bulk_cases.c
@@ -278,7 +280,7 @@ def _begin_selection(
     if len(cases) > MOST_SELECTED:
         raise CasehandError(f"at most {MOST_SELECTED:,} cases can be selected: use a filter for more")
     with ledger.writing() as connection:
-        rows = _selected(connection, cases)
+        rows = _selected(connection, list(filter(is_storable, cases)))
         for case in cases:
             if case not in rows or (workflows is not None and rows[case].workflow not in workflows):
                 raise NoSuchCase(case)
@@ -386,7 +388,7 @@ def _change(
 
 
 def _checked_reason(reason: str) -> str:
-    said = reason.strip()
+    said = storable(reason).strip()
     if not said:
         raise CasehandError("say why: it is kept in the audit")
     if len(said) > LONGEST_REASON:
@@ -401,12 +403,14 @@ def _checked_value(action: BulkAction, value: str | None) -> str | None:
         if value is not None:
             raise CasehandError(f"to {action} takes nothing more than a reason")
         return None
-    return check((value or "").strip())
+    return check(storable(value or "").strip())
 
 
 def _checked_note(value: str) -> str:
     if not value:
         raise CasehandError("say what was done about the cases: it is kept with each")
+    if len(value) > LONGEST_NOTE:
+        raise CasehandError(f"a note has at most {LONGEST_NOTE:,} characters")
     return value
 
 
@@ -417,6 +421,7 @@ def _checked_due(value: str) -> str:
         due = None
     if due is None or due.tzinfo is None:
         raise CasehandError("say by when, with the time zone, such as 2026-04-06T17:00+01:00")
+    checked_due(due)
     return due.isoformat()
 
 

@@ -1,12 +1,12 @@
 """Which cases a bulk action is for: a filter that says something, or a selection, and what it would take in."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
 
 from casehand.exceptions import CasehandError
 from casehand.queue import schema
@@ -14,6 +14,10 @@ from casehand.queue.cases import CaseLine, cases_by_id
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import OPEN, State
+from casehand.queue.storable import is_storable
+from casehand.queue.urgency import checked_due
+from casehand.queue.vault import Vault
+from casehand.queue.words import digests_of
 
 MOST_SELECTED = 10_000
 FIRST = 20
@@ -21,6 +25,7 @@ FIRST = 20
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
+Words = schema.words.c
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class BulkFilter:
     alike: str | None = None  #: as `Escalation.alike`: those that wait for the same reason
     due_before: datetime | None = None
     assigned_to: str | None = None
+    words: tuple[str, ...] | None = None  #: of the reason they wait for, as `digests_of_words` has them
 
     def as_text(self) -> str:
         """What it says, as JSON, without what it leaves open."""
@@ -46,6 +52,8 @@ class BulkFilter:
         said = json.loads(text)
         if "due_before" in said:
             said["due_before"] = datetime.fromisoformat(said["due_before"])
+        if "words" in said:
+            said["words"] = tuple(said["words"])
         return cls(**said)
 
     def check(self) -> None:
@@ -56,8 +64,20 @@ class BulkFilter:
             )
         if self.state is not None and self.state not in OPEN:
             raise CasehandError(f"cases that are {self.state} are over: nothing can be done to them")
+        named = (self.workflow, self.batch, self.assigned_to)
+        if not all(is_storable(name) for name in named if name is not None):
+            raise CasehandError("there are no such cases: nothing is named so")
+        if self.due_before is not None:
+            checked_due(self.due_before)
         if self.alike is not None:
             _digest(self.alike)
+        if self.words is not None:
+            _of_words(self.words)
+
+
+def digests_of_words(vault: Vault, text: str) -> tuple[str, ...]:
+    """The words of a text as a filter has them: the ledger keeps no word that somebody looked for."""
+    return tuple(digest.hex() for digest in digests_of(vault, text))
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,20 @@ def _conditions(which: BulkFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [column == value for column, value in given if value is not None]
     if which.due_before is not None:
         conditions.append(func.coalesce(Escalations.due, Cases.due) < which.due_before)
+    if which.words is not None:
+        conditions += [
+            exists(select(Words.escalation).where(Words.escalation == Escalations.id, Words.digest == digest))
+            for digest in _of_words(which.words)
+        ]
     return conditions
+
+
+def _of_words(words: Sequence[str]) -> list[bytes]:
+    if not words:
+        raise CasehandError(
+            "these words are too short to be found: give one of three letters or more, or a number"
+        )
+    return [_digest(word) for word in words]
 
 
 def _digest(alike: str) -> bytes:

@@ -1,9 +1,10 @@
 """Cases as people look at them: found, counted, and told whole."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, tuple_
@@ -12,6 +13,7 @@ from casehand.queue import comments, commits, schema
 from casehand.queue.comments import Comment
 from casehand.queue.commits import CommitState, Intent
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import as_place, branches, in_order, read_place
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
 from casehand.queue.vault import Key
@@ -42,6 +44,49 @@ class CaseLine:
     not_before: datetime
     due: datetime | None
     changed_at: datetime
+    handed_in_at: datetime
+
+    def place(self, by: "CaseSort") -> str:
+        """Where the case stands in a list, to go on from there."""
+        if by is CaseSort.ARRIVAL:
+            return self.id
+        return as_place((self.due if by is CaseSort.DUE else None) or self.changed_at, self.id)
+
+
+class CaseSort(StrEnum):
+    """What a list of cases is ordered by."""
+
+    ARRIVAL = "arrival"  #: when it came in; backwards, the youngest first
+    CHANGED = "changed"  #: when it was moved last
+    DUE = "due"  #: when it is due; cases that are not due at any time are left out
+
+
+ORDERS: Mapping[CaseSort, Sequence[ColumnElement[Any]]] = {
+    CaseSort.ARRIVAL: (Cases.handed_in_at, Cases.line, Cases.id),
+    CaseSort.CHANGED: (Cases.changed_at, Cases.id),
+    CaseSort.DUE: (Cases.due, Cases.id),
+}
+
+
+@dataclass(frozen=True)
+class CaseFilter:
+    """Which cases are looked for: those to which all that is given applies."""
+
+    batch: str | None = None
+    state: State | None = None
+    workflow: str | None = None
+    reference: str | None = None
+    workflows: Collection[str] | None = None  #: what a person may see; None for all
+    kind: EscalationKind | None = None  #: of the escalation it waits with
+    since: datetime | None = None  #: from which it was handed in
+    until: datetime | None = None  #: before which it was handed in
+
+    @property
+    def seen(self) -> Collection[str] | None:
+        """The workflows of which a case may be."""
+        if self.workflow is None:
+            return self.workflows
+        return [self.workflow] if self.workflows is None or self.workflow in self.workflows else []
 
 
 @dataclass(frozen=True)
@@ -93,20 +138,29 @@ class CaseStory:
     audit: list[dict[str, object]]
 
 
-def counts(ledger: Ledger, batch: str | None = None, workflow: str | None = None) -> dict[str, int]:
-    """How many cases are in each state; every state is there."""
+def counts(
+    ledger: Ledger,
+    batch: str | None = None,
+    workflow: str | None = None,
+    workflows: Collection[str] | None = None,
+) -> dict[str, int]:
+    """How many cases are in each state; every state is there. `workflows` is what a person may see."""
     table = {str(state): 0 for state in State}
-    for _, state, _, number in _counted(ledger, batch, workflow):
+    for _, state, _, number in _counted(ledger, CaseFilter(batch, workflow=workflow, workflows=workflows)):
         table[state] += number
     return table
 
 
 def counts_by_batch(
-    ledger: Ledger, batch: str | None = None, workflow: str | None = None
+    ledger: Ledger,
+    batch: str | None = None,
+    workflow: str | None = None,
+    workflows: Collection[str] | None = None,
 ) -> list[dict[str, object]]:
     """How many cases are in each state, for each batch and workflow."""
     table: dict[tuple[str, str], dict[str, object]] = {}
-    for name, state, of, number in _counted(ledger, batch, workflow):
+    which = CaseFilter(batch, workflow=workflow, workflows=workflows)
+    for name, state, of, number in _counted(ledger, which):
         empty = {str(one): 0 for one in State}
         row = table.setdefault((of, name or ""), {"batch": name, "workflow": of, **empty})
         row[state] = number
@@ -123,20 +177,41 @@ def find_cases(
     after: str | None = None,
 ) -> list[CaseLine]:
     """The cases that match, in the order they came in; only those behind the case with the id `after`."""
-    conditions: list[ColumnElement[bool]] = []
-    given = (
-        (Cases.batch, batch),
-        (Cases.state, state),
-        (Cases.workflow, workflow),
-        (Cases.reference, reference),
-    )
-    conditions += [column == value for column, value in given if value is not None]
-    query = select(schema.cases).order_by(Cases.handed_in_at, Cases.line, Cases.id).limit(limit)
+    return list_cases(ledger, CaseFilter(batch, state, workflow, reference), limit=limit, after=after)
+
+
+def list_cases(
+    ledger: Ledger,
+    which: CaseFilter,
+    by: CaseSort = CaseSort.ARRIVAL,
+    backwards: bool = False,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[CaseLine]:
+    """The cases that match, in an order; only those behind `after`: a case's id, or its `place` in the list."""
+    order = ORDERS[by]
     with ledger.reading() as connection:
-        if after is not None:
-            conditions.append(came_in_behind(connection, after))
-        rows = connection.execute(query.where(*conditions)).all()
-        made = _commits_made(connection, [row.id for row in rows])
+        behind = None if after is None else _place(connection, after, order)
+        query = select(schema.cases).where(*_conditions(which, by))
+        rows = connection.execute(in_order(query, _parts(which, by), order, backwards, behind, limit)).all()
+        return lines(ledger, connection, rows)
+
+
+def how_many(ledger: Ledger, which: CaseFilter, most: int) -> int:
+    """How many cases match, counted no further than `most`."""
+    query = select(Cases.id).where(*_conditions(which, CaseSort.ARRIVAL))
+    if which.seen is not None:
+        query = query.where(Cases.workflow.in_(which.seen))
+    if which.state is not None:
+        query = query.where(Cases.state == which.state)
+    with ledger.reading() as connection:
+        found = query.limit(most).subquery()
+        return connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def lines(ledger: Ledger, connection: Connection, rows: Sequence[Row[Any]]) -> list[CaseLine]:
+    """Rows of the table of cases as a person reads them."""
+    made = _commits_made(connection, [row.id for row in rows])
     return [_line(ledger, row, made.get(row.id, 0)) for row in rows]
 
 
@@ -167,7 +242,7 @@ def find_case(ledger: Ledger, which: str, workflows: Collection[str] | None = No
         row = connection.execute(query).first()
         if row is None:
             raise NoSuchCase(which)
-        return _line(ledger, row, _commits_made(connection, [row.id]).get(row.id, 0))
+        return lines(ledger, connection, [row])[0]
 
 
 def tell(ledger: Ledger, which: str) -> CaseStory:
@@ -200,7 +275,43 @@ def came_in_behind(connection: Connection, case: str) -> ColumnElement[bool]:
     )
 
 
-def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Counted]:
+def _conditions(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool]]:
+    """All but the workflow and the state, which say what part of an index is read."""
+    given = ((Cases.batch, which.batch), (Cases.reference, which.reference))
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in given if value is not None]
+    if which.since is not None:
+        conditions.append(Cases.handed_in_at >= which.since)
+    if which.until is not None:
+        conditions.append(Cases.handed_in_at < which.until)
+    if which.kind is not None:
+        waits = select(Escalations.case).where(
+            Escalations.settled_at.is_(None), Escalations.kind == which.kind
+        )
+        conditions.append(Cases.id.in_(waits))
+    if by is CaseSort.DUE:
+        conditions.append(Cases.due.is_not(None))
+    return conditions
+
+
+def _parts(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool] | None]:
+    states = None if which.state is None else [which.state]
+    is_few = which.batch is not None or which.reference is not None or which.kind is not None
+    if states is None and not is_few and (by is not CaseSort.ARRIVAL or which.seen is not None):
+        # Each of these orders is kept for each state.
+        states = list(State)
+    return branches((Cases.workflow, which.seen), (Cases.state, states))
+
+
+def _place(connection: Connection, after: str, order: Sequence[ColumnElement[Any]]) -> Sequence[Any]:
+    if place := read_place(after):
+        return place
+    found = connection.execute(select(*order).where(Cases.id == after)).first()
+    if found is None:
+        raise NoSuchCase(after)
+    return found
+
+
+def _counted(ledger: Ledger, which: CaseFilter) -> list[Counted]:
     """Counts the cases of open batches; of the others, which may be nearly all, what was written down."""
     group = (Cases.batch, Cases.state, Cases.workflow)
     # Not a join: SQLite would go through all cases and look up the batch of each.
@@ -210,14 +321,12 @@ def _counted(ledger: Ledger, batch: str | None, workflow: str | None) -> list[Co
     finished = select(Batches.id, Batches.workflow, Batches.done, Batches.closed, Batches.cancelled).where(
         Batches.done.is_not(None)
     )
+    batch, seen = which.batch, which.seen
     if batch is not None:
         of_open, finished = of_open.where(Cases.batch == batch), finished.where(Batches.id == batch)
-    if workflow is not None:
-        of_open, of_none = (
-            of_open.where(Cases.workflow == workflow),
-            of_none.where(Cases.workflow == workflow),
-        )
-        finished = finished.where(Batches.workflow == workflow)
+    if seen is not None:
+        of_open, of_none = of_open.where(Cases.workflow.in_(seen)), of_none.where(Cases.workflow.in_(seen))
+        finished = finished.where(Batches.workflow.in_(seen))
     with ledger.reading() as connection:
         found: list[Counted] = [tuple(row) for row in connection.execute(of_open)]
         if batch is None:
@@ -243,7 +352,8 @@ def _commits_made(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
 
 def _line(ledger: Ledger, row: Row[Any], made: int) -> CaseLine:
     reason = None
-    if row.sealed_reason is not None:
+    # Of an erased case, the list tells that it was there.
+    if row.sealed_reason is not None and row.key is not None:
         reason = ledger.vault.open_key(row.id, row.key).open_text(row.sealed_reason)
     return CaseLine(
         id=row.id,
@@ -258,6 +368,7 @@ def _line(ledger: Ledger, row: Row[Any], made: int) -> CaseLine:
         not_before=row.not_before,
         due=row.due,
         changed_at=row.changed_at,
+        handed_in_at=row.handed_in_at,
     )
 
 
@@ -302,7 +413,8 @@ def _escalations(connection: Connection, key: Key, case: str) -> list[Escalation
 
 
 def _audit(connection: Connection, case: str) -> list[dict[str, object]]:
-    query = select(schema.audit).where(schema.audit.c.subject == case).order_by(schema.audit.c.id)
+    told = [column for column in schema.audit.c if column.name not in ("place", "link")]
+    query = select(*told).where(schema.audit.c.subject == case).order_by(schema.audit.c.id)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

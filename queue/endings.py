@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 
 from casehand.exceptions import CasehandError
-from casehand.queue import breaker, commits, schema
+from casehand.queue import breaker, commits, schema, words
 from casehand.queue.attempts import GRACE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.breaker import BreakerPolicy
@@ -17,7 +17,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.move import move
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outcome, Scene, Waiting
 from casehand.queue.state import State
-from casehand.queue.vault import Key
+from casehand.queue.vault import Key, Vault
 
 SYSTEM_ANSWERED = frozenset({EscalationKind.BUSINESS, EscalationKind.QUESTION})
 """Escalations that show that the legacy system is well."""
@@ -61,7 +61,7 @@ def end(
             return None
         now = ledger.clock()
         commits.bodies_ended(connection, begun.case, now)
-        ending = _Ending(connection, now, row, begun.number, begun.worker, begun.key)
+        ending = _Ending(connection, now, row, begun.number, begun.worker, begun.key, ledger.vault)
         state = _write(ending, outcome, backoff, chance, policy)
         connection.execute(
             update(schema.attempts)
@@ -131,6 +131,7 @@ class _Ending:
     number: int
     actor: str
     key: Key
+    vault: Vault
 
     def move(self, after: State, action: str, **columns: Any) -> State | None:
         moved = move(
@@ -164,19 +165,27 @@ class _Ending:
     ) -> State | None:
         state = self.move(State.ESCALATED, "escalated", sealed_reason=_sealed(self.key, reason), **columns)
         if state is not None:
-            self.connection.execute(
-                insert(schema.escalations).values(
-                    case=self.row.id,
-                    attempt=self.number,
-                    kind=kind,
-                    opened_at=self.now,
-                    sealed_reason=self.key.seal_text(reason),
-                    sealed_question=_sealed(self.key, question),
-                    sealed_page=_sealed(self.key, scene.page),
-                    screenshot=scene.screenshot,
-                )
-            )
+            self._open(kind, reason, question, scene)
         return state
+
+    def _open(self, kind: EscalationKind, reason: str, question: str | None, scene: Scene) -> None:
+        opened = self.connection.execute(
+            insert(schema.escalations)
+            .values(
+                case=self.row.id,
+                workflow=self.row.workflow,
+                attempt=self.number,
+                kind=kind,
+                opened_at=self.now,
+                sealed_reason=self.key.seal_text(reason),
+                alike=words.alike_of(self.vault, self.row.workflow, reason),
+                sealed_question=_sealed(self.key, question),
+                sealed_page=_sealed(self.key, scene.page),
+                screenshot=scene.screenshot,
+            )
+            .returning(schema.escalations.c.id)
+        )
+        words.index_reason(self.connection, self.vault, opened.scalar_one(), reason)
 
     def is_in_doubt(self) -> bool:
         return bool(commits.unresolved(self.connection, self.row.id))
@@ -240,7 +249,7 @@ def _take_back(
         .where(Attempts.case == row.id, Attempts.number == row.attempts)
         .values(ended_at=now, end="lost", sealed_reason=key.seal_text(why))
     )
-    ending = _Ending(connection, now, row, row.attempts, by, key)
+    ending = _Ending(connection, now, row, row.attempts, by, key, ledger.vault)
     is_crash = loss in (Loss.CRASH, Loss.SILENCE)
     crashes = row.crashes + is_crash
     if loss is Loss.STOP or (is_crash and crashes < MOST_CRASHES):

@@ -1,18 +1,20 @@
 """Escalations: the cases in front of a person, and the ways a person settles one."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import commits, schema
 from casehand.queue.commits import CommitState
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import branches, in_order
 from casehand.queue.move import AMENDED, move
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.part import Part, done, name_of
@@ -46,10 +48,62 @@ class Escalation:
     opened_at: datetime
     assigned_to: str | None  #: who has taken it
     assigned_at: datetime | None
-    due: (
-        datetime | None
-    )  #: when it must be settled; when the case must be done, unless somebody said otherwise
-    alike: str | None  #: the same for all that wait for the same reason
+    #: when it must be settled; when the case must be done, unless somebody said otherwise
+    due: datetime | None
+    alike: str | None  #: the same for reasons that differ only in their numbers: see `similar.py`
+
+
+class EscalationSort(StrEnum):
+    """What a list of escalations is ordered by."""
+
+    OPENED = "opened"  #: since when it waits; backwards, the youngest first
+
+
+ORDERS: Mapping[EscalationSort, Sequence[ColumnElement[Any]]] = {
+    EscalationSort.OPENED: (Escalations.opened_at, Escalations.id),
+}
+
+
+@dataclass(frozen=True)
+class EscalationFilter:
+    """Which escalations are looked for: those to which all that is given applies."""
+
+    batch: str | None = None
+    workflow: str | None = None
+    workflows: Collection[str] | None = None  #: what a person may see; None for all
+    kind: EscalationKind | None = None
+    since: datetime | None = None  #: from which it was opened
+    until: datetime | None = None  #: before which it was opened
+    assigned_to: str | None = None
+    unassigned: bool = False  #: only what nobody has taken
+    alike: str | None = None  #: only with such a reason, as `Escalation.alike` has it
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """All but the workflow, which says what part of an index is read."""
+        given = (
+            (Cases.batch, self.batch),
+            (Escalations.kind, self.kind),
+            (Escalations.assigned_to, self.assigned_to),
+        )
+        conditions: list[ColumnElement[bool]] = [
+            column == value for column, value in given if value is not None
+        ]
+        if self.alike is not None:
+            conditions.append(Escalations.alike == _digest(self.alike))
+        if self.unassigned:
+            conditions.append(Escalations.assigned_to.is_(None))
+        if self.since is not None:
+            conditions.append(Escalations.opened_at >= self.since)
+        if self.until is not None:
+            conditions.append(Escalations.opened_at < self.until)
+        return conditions
+
+    @property
+    def seen(self) -> Collection[str] | None:
+        """The workflows of which a case may be."""
+        if self.workflow is None:
+            return self.workflows
+        return [self.workflow] if self.workflows is None or self.workflow in self.workflows else []
 
 
 def waiting(
@@ -68,21 +122,25 @@ def waiting(
     `workflows` are those that may be seen, None for all; `assigned_to` and `unassigned` narrow it to what
     one person has taken, or nobody.
     """
-    query = _query(limit)
-    if workflows is not None:
-        query = query.where(Cases.workflow.in_(workflows))
-    if assigned_to is not None:
-        query = query.where(Escalations.assigned_to == assigned_to)
-    if unassigned:
-        query = query.where(Escalations.assigned_to.is_(None))
-    if workflow is not None:
-        query = query.where(Cases.workflow == workflow)
-    if batch is not None:
-        query = query.where(Cases.batch == batch)
+    which = EscalationFilter(batch, workflow, workflows, assigned_to=assigned_to, unassigned=unassigned)
+    return list_waiting(ledger, which, limit=limit, after=after)
+
+
+def list_waiting(
+    ledger: Ledger,
+    which: EscalationFilter,
+    by: EscalationSort = EscalationSort.OPENED,
+    backwards: bool = False,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[Escalation]:
+    """What waits for a person, in an order; only behind the case with the id `after`, settled or not."""
+    order = ORDERS[by]
+    query = _query().where(*which.conditions())
     with ledger.reading() as connection:
-        if after is not None:
-            query = query.where(_opened_behind(connection, after))
-        rows = connection.execute(query).all()
+        behind = None if after is None else _place(connection, after, order)
+        parts = branches((Escalations.workflow, which.seen))
+        rows = connection.execute(in_order(query, parts, order, backwards, behind, limit)).all()
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
 
 
@@ -92,14 +150,21 @@ def similar(
     """What else waits in the same workflow for the same reason, oldest first; only in `workflows`, if given."""
     with ledger.reading() as connection:
         this = connection.execute(
-            select(Escalations.case, Escalations.alike, Cases.workflow)
-            .join(schema.cases, Cases.id == Escalations.case)
-            .where(Escalations.id == escalation)
+            select(Escalations.case, Escalations.alike, Escalations.workflow).where(
+                Escalations.id == escalation
+            )
         ).first()
         if this is None or not this.alike or (workflows is not None and this.workflow not in workflows):
             return []
-        others = _query(limit).where(
-            Escalations.alike == this.alike, Cases.workflow == this.workflow, Escalations.case != this.case
+        others = (
+            _query()
+            .where(
+                Escalations.alike == this.alike,
+                Escalations.workflow == this.workflow,
+                Escalations.case != this.case,
+            )
+            .order_by(*ORDERS[EscalationSort.OPENED])
+            .limit(limit)
         )
         rows = connection.execute(others).all()
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
@@ -294,28 +359,30 @@ def _settling(
         done(part, connection)
 
 
-def _query(limit: int | None) -> Select[Any]:
-    columns = (Cases.reference, Cases.workflow, Cases.batch, Cases.key, Cases.due.label("case_due"))
+def _query() -> Select[Any]:
+    columns = (Cases.reference, Cases.batch, Cases.key, Cases.due.label("case_due"))
     return (
         select(schema.escalations, *columns)
         .join(schema.cases, Cases.id == Escalations.case)
         .where(Escalations.settled_at.is_(None))
-        .order_by(Escalations.opened_at, Escalations.id)
-        .limit(limit)
     )
 
 
-def _opened_behind(connection: Connection, case: str) -> ColumnElement[bool]:
-    columns = (Escalations.opened_at, Escalations.id)
-    last = select(*columns).where(Escalations.case == case).order_by(Escalations.id.desc()).limit(1)
+def _digest(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise CasehandError("there are no such reasons: begin with the list of all that waits") from None
+
+
+def _place(connection: Connection, case: str, order: Sequence[ColumnElement[Any]]) -> Sequence[Any]:
+    last = select(*order).where(Escalations.case == case).order_by(Escalations.id.desc()).limit(1)
     place = connection.execute(last).first()
     if place is None:
         raise CasehandError(
             f"case {case} never waited for a person: `casehand escalations` lists those that do"
         )
-    return tuple_(*columns) > tuple_(
-        *(literal(value, column.type) for value, column in zip(place, columns, strict=True))
-    )
+    return place
 
 
 def _check_choice(given: object, choices: object) -> None:
@@ -348,7 +415,7 @@ def _escalation(key: Key, row: Row[Any]) -> Escalation:
         assigned_to=row.assigned_to,
         assigned_at=row.assigned_at,
         due=row.due or row.case_due,
-        alike=None if row.alike is None else row.alike.hex(),
+        alike=row.alike and row.alike.hex(),
     )
 
 

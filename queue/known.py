@@ -11,28 +11,35 @@ from casehand.queue import schema
 from casehand.queue.ledger import Ledger
 
 
-def make_known(ledger: Ledger, workflow: str, bots: Sequence[str], timeout: timedelta) -> None:
-    """Write down a workflow's time limit and the bots it needs, where that is new."""
-    seconds = round(timeout.total_seconds())
-    if _as_known(ledger, workflow) == (seconds, sorted(bots)):
+def make_known(
+    ledger: Ledger, workflow: str, bots: Sequence[str], timeout: timedelta, minutes_by_hand: float = 0
+) -> None:
+    """Write down a workflow's time limit, what a case costs a person, and the bots it needs, where that is new."""
+    values = {"timeout_seconds": round(timeout.total_seconds()), "minutes_by_hand": float(minutes_by_hand)}
+    if _as_known(ledger, workflow) == (values, sorted(bots)):
         return
     # Another that makes it known beside us, on PostgreSQL, has then done so.
     with suppress(IntegrityError), ledger.writing() as connection:
         changed = update(schema.workflows).where(schema.workflows.c.name == workflow)
-        if connection.execute(changed.values(timeout_seconds=seconds)).rowcount == 0:
-            connection.execute(insert(schema.workflows).values(name=workflow, timeout_seconds=seconds))
+        if connection.execute(changed.values(values)).rowcount == 0:
+            connection.execute(insert(schema.workflows).values(name=workflow, **values))
         connection.execute(delete(schema.workflow_bots).where(schema.workflow_bots.c.workflow == workflow))
         if bots:
             rows = [{"workflow": workflow, "bot": bot} for bot in bots]
             connection.execute(insert(schema.workflow_bots), rows)
 
 
-def _as_known(ledger: Ledger, workflow: str) -> tuple[int, list[str]] | None:
+def _as_known(ledger: Ledger, workflow: str) -> tuple[dict[str, float], list[str]] | None:
+    known = schema.workflows.c
     with ledger.reading() as connection:
-        seconds = connection.execute(
-            select(schema.workflows.c.timeout_seconds).where(schema.workflows.c.name == workflow)
-        ).scalar()
+        values = (
+            connection.execute(
+                select(known.timeout_seconds, known.minutes_by_hand).where(known.name == workflow)
+            )
+            .mappings()
+            .first()
+        )
         bots = connection.execute(
             select(schema.workflow_bots.c.bot).where(schema.workflow_bots.c.workflow == workflow)
         ).scalars()
-        return None if seconds is None else (seconds, sorted(bots))
+        return None if values is None else (dict(values), sorted(bots))

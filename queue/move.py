@@ -25,15 +25,16 @@ def move(
     actor: str,
     action: str,
     attempt: int | None = None,
-    detail: str | None = None,
     only_if: ColumnElement[bool] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+    detail: str | None = None,
     **columns: Any,
 ) -> bool:
     """Move a case, with its audit entry, if it is still in the state (and attempt) it was read with.
 
     Returns False, and changes nothing, for who comes too late. `columns` are set along with the state, and
-    `parameters` are those that `only_if` needs.
+    `parameters` are those that `only_if` needs. `reason` and `detail` go into the audit, and are never case data.
     """
     check_move(before, after)
     statement = update(schema.cases).where(Cases.id == case, Cases.state == before)
@@ -45,5 +46,5 @@ def move(
     if changed.rowcount != 1:
         return False
     number = columns.get("attempts", attempt)
-    audit.record(connection, at, actor, action, case, before, after, number, detail=detail)
+    audit.record(connection, at, actor, action, case, before, after, number, reason, detail)
     return True

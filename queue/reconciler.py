@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from redis import Redis
 
-from casehand.queue import bulk_turn, endings, leases
+from casehand.queue import bulk_turn, chain, endings, leases
 from casehand.queue.backoff import Backoff
 from casehand.queue.batches import note_finished
 from casehand.queue.dispatch import Dispatcher
@@ -49,11 +49,14 @@ class Reconciler:
         """One pass, if it is this process' turn."""
         if not leases.hold(self.ledger, "reconciler", self.name, TURN):
             return None
-        return self.reconcile()
+        done = self.reconcile()
+        chain.tell_head(self.ledger)
+        return done
 
     def reconcile(self) -> Reconciled:
         """One pass, whoever's turn it is: it does no harm beside another."""
         lost = endings.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
         note_finished(self.ledger)
         acted_on = bulk_turn.turn(self.ledger, self.name)
+        chain.link_new(self.ledger)
         return Reconciled(len(lost), self.dispatcher.top_up(), acted_on)

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -54,13 +56,22 @@ ONLY = "only"
 """Which rows a partial index holds, as its migration says: in SQLAlchemy's own terms, which name the dialects, it would
 import PostgreSQL's for every command that works with SQLite, which is a tenth of its start."""
 
+
+def _sought(length: int) -> String:
+    """Text of which people type the beginning: PostgreSQL orders it by its bytes, as SQLite does, and so finds it."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 OPEN_STATES = "state IN ('queued', 'working', 'escalated')"
+HAS_DUE = "due IS NOT NULL"
+IS_WAITING = "settled_at IS NULL"
 
 workflows = Table(
     "workflows",
     metadata,
     Column("name", String(200), primary_key=True),
     Column("timeout_seconds", Integer, nullable=False),
+    Column("minutes_by_hand", Float, nullable=False, server_default="0"),
     comment="What the dispatcher must know of a workflow without importing it.",
 )
 
@@ -74,7 +85,7 @@ workflow_bots = Table(
 batches = Table(
     "batches",
     metadata,
-    Column("id", String(200), primary_key=True),
+    Column("id", _sought(200), primary_key=True),
     Column("workflow", String(200), nullable=False),
     Column("file", String(400), nullable=False),
     Column("digest", String(64), nullable=True),
@@ -96,7 +107,7 @@ rejections = Table(
     "rejections",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("batch", ForeignKey("batches.id"), nullable=False, index=True),
+    Column("batch", _sought(200), ForeignKey("batches.id"), nullable=False, index=True),
     Column("line", Integer, nullable=False),
     Column("kind", String(20), nullable=False),
     Column("column", String(200), nullable=True),
@@ -109,9 +120,9 @@ cases = Table(
     "cases",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("reference", String(200), nullable=False, index=True),
+    Column("reference", _sought(200), nullable=False),
     Column("workflow", String(200), nullable=False),
-    Column("batch", ForeignKey("batches.id"), nullable=True),
+    Column("batch", _sought(200), ForeignKey("batches.id"), nullable=True),
     # Never null, so that the lists can go on after a case.
     Column("line", Integer, nullable=False, default=0),
     Column("state", String(20), nullable=False),
@@ -129,12 +140,23 @@ cases = Table(
     Column("sealed_reason", LargeBinary, nullable=True),
     Column("handed_in_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Index("ix_cases_reference", "reference", "id"),
+    Index("ix_cases_workflow_reference", "workflow", "reference", "id"),
     Index("ix_cases_batch_state", "batch", "state", "workflow"),
-    # For lists of any, of one state, of one workflow and of one batch, in the order they came in.
+    # For lists in each order, of all states or one, of all workflows or one: see `lists.py`.
     Index("ix_cases_came_in", "handed_in_at", "line", "id"),
-    Index("ix_cases_state_came_in", "state", "handed_in_at", "line", "id"),
-    Index("ix_cases_workflow_came_in", "workflow", "handed_in_at", "line", "id"),
     Index("ix_cases_batch_came_in", "batch", "handed_in_at", "line", "id"),
+    Index("ix_cases_state_came_in", "state", "handed_in_at", "line", "id"),
+    Index("ix_cases_workflow_state_came_in", "workflow", "state", "handed_in_at", "line", "id"),
+    Index("ix_cases_state_changed", "state", "changed_at", "id"),
+    Index("ix_cases_workflow_state_changed", "workflow", "state", "changed_at", "id"),
+    *(
+        Index(name, *columns, "due", "id", info={ONLY: HAS_DUE})
+        for name, columns in (
+            ("ix_cases_state_due", ["state"]),
+            ("ix_cases_workflow_state_due", ["workflow", "state"]),
+        )
+    ),
     Index(
         "uq_cases_open_reference",
         "workflow",
@@ -192,10 +214,14 @@ escalations = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("case", ForeignKey("cases.id"), nullable=False, index=True),
+    # The case's, which never changes, so that lists and figures need not look at the case.
+    Column("workflow", String(200), nullable=False, server_default=""),
     Column("attempt", Integer, nullable=False),
     Column("kind", String(20), nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("sealed_reason", LargeBinary, nullable=False),
+    # What reasons that differ only in their numbers have in common: see `words.py`.
+    Column("alike", LargeBinary, nullable=True),
     Column("sealed_question", LargeBinary, nullable=True),
     Column("sealed_page", LargeBinary, nullable=True),
     Column("screenshot", String(400), nullable=True),
@@ -205,28 +231,31 @@ escalations = Table(
     Column("assigned_to", String(200), nullable=True),
     Column("assigned_at", Instant, nullable=True),
     Column("due", Instant, nullable=True),
-    # A digest of why, the same for all that a person would settle in the same way.
-    Column("alike", LargeBinary, nullable=True),
     Index(
         "uq_escalations_open",
         "case",
         unique=True,
-        info={ONLY: "settled_at IS NULL"},
+        info={ONLY: IS_WAITING},
     ),
     # For how many wait, by why, without reading a row.
-    Index(
-        "ix_escalations_waiting_kind",
-        "kind",
-        "opened_at",
-        sqlite_where=text("settled_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL"),
+    Index("ix_escalations_waiting_kind", "kind", "opened_at", info={ONLY: IS_WAITING}),
+    *(
+        Index(name, *columns, info={ONLY: IS_WAITING})
+        for name, columns in (
+            ("ix_escalations_waiting", ["opened_at", "id"]),
+            ("ix_escalations_waiting_workflow", ["workflow", "opened_at", "id"]),
+        )
     ),
-    Index(
-        "ix_escalations_waiting",
-        "opened_at",
-        "id",
-        info={ONLY: "settled_at IS NULL"},
-    ),
+    Index("ix_escalations_opened", "opened_at", "workflow", "kind", "alike"),
+    Index("ix_escalations_alike", "alike", "id"),
+)
+
+words = Table(
+    "words",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("escalation", ForeignKey("escalations.id"), primary_key=True, autoincrement=False, index=True),
+    comment="Which words the reason of an escalation has, as digests that tell nothing without the master key.",
 )
 
 Index(
@@ -234,17 +263,7 @@ Index(
     escalations.c.assigned_to,
     escalations.c.opened_at,
     escalations.c.id,
-    sqlite_where=text("settled_at IS NULL"),
-    postgresql_where=text("settled_at IS NULL"),
-)
-
-Index(
-    "ix_escalations_alike",
-    escalations.c.alike,
-    escalations.c.opened_at,
-    escalations.c.id,
-    sqlite_where=text("settled_at IS NULL"),
-    postgresql_where=text("settled_at IS NULL"),
+    info={ONLY: IS_WAITING},
 )
 
 comments = Table(
@@ -281,6 +300,57 @@ audit = Table(
     Column("attempt", Integer, nullable=True),
     Column("reason", Text, nullable=True),
     Column("detail", Text, nullable=True),
+    # Written soon after, once: see `chain.py`. A trigger refuses every other change.
+    Column("place", Integer, nullable=True),
+    Column("link", LargeBinary, nullable=True),
+    Index("ix_audit_at", "at", "id"),
+    Index("ix_audit_actor", "actor", "at", "id"),
+    Index("ix_audit_action", "action", "at", "id"),
+    Index("uq_audit_place", "place", unique=True),
+    Index(
+        "ix_audit_unlinked", "id", info={ONLY: "place IS NULL"}
+    ),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("length", Integer, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+    Column("told_at", Instant, nullable=True),
+    comment="One row: how long the chain of the audit is, its last link, and when the log was last told.",
+)
+
+figures = Table(
+    "figures",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("workflow", String(200), primary_key=True),
+    Column("end", String(30), primary_key=True),
+    Column("took", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    comment="How many cases ended on a local day, how, and in which span of time since they came in.",
+)
+
+figures_reasons = Table(
+    "figures_reasons",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("workflow", String(200), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("alike", LargeBinary, primary_key=True),
+    Column("number", Integer, nullable=False),
+    comment="How many escalations were opened on a local day, by kind and by what their reasons have in common.",
+)
+
+figures_head = Table(
+    "figures_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("zone", String(100), nullable=False),
+    Column("until", Instant, nullable=True),
+    comment="One row: up to which moment the figures are rolled up, by the days of which time zone.",
 )
 
 pauses = Table(
@@ -352,8 +422,7 @@ bulk_cases = Table(
         "ix_bulk_cases_left",
         "bulk",
         "number",
-        sqlite_where=text("outcome IS NULL"),
-        postgresql_where=text("outcome IS NULL"),
+        info={ONLY: "outcome IS NULL"},
     ),
     comment="The cases of a bulk action, as they were when it began, and what came of each.",
 )

@@ -13,6 +13,7 @@ from casehand.queue.state import OPEN
 from casehand.queue.waiting import lock_case
 
 HIGHEST = 1_000
+YEARS = range(2000, 3000)
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
@@ -45,6 +46,13 @@ def set_priority(ledger: Ledger, case: str, priority: int, by: str, *, part: Par
         _lock_open(connection, case)
         _update(connection, case, priority=priority)
         _record(ledger, connection, case, by, "priority set", str(priority), part)
+
+
+def checked_due(due: datetime | None) -> datetime | None:
+    """A due date as it can be. Raises CasehandError."""
+    if due is not None and (due.tzinfo is None or due.year not in YEARS):
+        raise CasehandError(f"a due date has a time zone, and a year from {YEARS.start} to {YEARS.stop - 1}")
+    return due
 
 
 def checked_priority(priority: int) -> int:

@@ -85,6 +85,10 @@ class Vault:
             raise CasehandError(f"others can read the key file: run `chmod 600 '{path}'`")
         return cls.from_text(path.read_text())
 
+    def derived(self, label: str) -> bytes:
+        """A secret for one purpose, from which neither the master key nor that of another purpose can be told."""
+        return hmac.digest(self._master, f"casehand {label}".encode(), "sha256")
+
     def new_key(self, subject: str) -> tuple[Key, bytes]:
         """Make the key of a new case, and its wrapped form to be kept in the ledger."""
         secret = os.urandom(KEY_BYTES)

@@ -246,7 +246,8 @@ def _sentence(error: "ValidationError") -> str:
     if kind == "anyOf" and error.context:
         return _of_alternatives(list(error.context))
     if kind == "required":
-        return f"lacks {', '.join(str(name) for name in wanted if name not in error.instance)}"
+        found: Any = error.instance
+        return f"lacks {', '.join(str(name) for name in wanted if name not in found)}"
     if kind == "enum":
         return f"must be one of {', '.join(map(str, wanted))}"
     if kind == "type":

@@ -5,7 +5,7 @@ import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     retry_longest_seconds: float = Field(default=900, gt=0)
     browser_cases: int = Field(default=5000, gt=0)  #: cases after which a horse is renewed in any case
     pictures: Literal["all", "escalations"] = "all"  #: around each change too, or of what a person must see
+    time_zone: str = "Europe/London"  #: whose days the figures are counted by
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
     breaker_longest_seconds: float = Field(default=900, gt=0)
@@ -66,14 +67,6 @@ class Settings(BaseSettings):
     console: dict[str, Any] = Field(
         default_factory=dict
     )  #: [console] in casehand.toml; see console/web/settings.py
-
-    @field_validator("time_zone")
-    @classmethod
-    def check_time_zone(cls, name: str) -> str:
-        """Raise ValueError unless the time zone is known."""
-        if name not in available_timezones():
-            raise ValueError("it is no time zone, such as Europe/London")
-        return name
 
     @classmethod
     def settings_customise_sources(
@@ -86,6 +79,20 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"there is no time zone {name}: give one such as Europe/London") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone."""
+        return ZoneInfo(self.time_zone)
 
     @property
     def ledger_url(self) -> str:
@@ -154,7 +161,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise CasehandError(f"{name} is wrong: {first['msg'].lower()}") from None
+        why = first["msg"].removeprefix("Value error, ")
+        raise CasehandError(f"{name} is wrong: {why[:1].lower()}{why[1:]}") from None
     _make_private(settings.home)
     return settings
 

@@ -13,7 +13,7 @@ from casehand.queue.vault import Vault
 
 COMMANDS = (
     *("demo", "up", "enqueue", "work", "status", "cases", "case", "escalations", "pause", "resume"),
-    *("reconcile", "practice", "doctor"),
+    *("reconcile", "practice", "doctor", "audit"),
 )
 
 
@@ -24,7 +24,7 @@ def test_help_names_every_command(casehand: Any) -> None:
         assert f"\n  {command} " in ran.stdout
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "escalations answer", "escalations return"])
+@pytest.mark.parametrize("command", [*COMMANDS, "escalations answer", "escalations return", "audit verify"])
 def test_every_command_explains_itself(casehand: Any, command: str) -> None:
     ran = casehand(*command.split(), "--help")
     assert ran.returncode == 0

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -524,3 +524,60 @@ def test_what_needs_a_reason_is_not_done_without(stage: Stage, text: str) -> Non
     ):
         with unchanged(stage), pytest.raises(CasehandError):
             act()
+
+
+HOSTILE = (
+    "\0",
+    "HB\0000125",
+    "\ud800",
+    "<script>alert(1)</script>",
+    "{{7*7}}",
+    "\u202egnp.exe",
+    "x" * 100_000,
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:20]))
+def test_whatever_is_typed_is_taken_or_refused_in_words(stage: Stage, text: str) -> None:
+    case = stage.form()
+    desk = stage.desk(Role.ADMINISTRATOR)
+    acts: list[Callable[[], object]] = [
+        lambda: desk.find(text),
+        lambda: desk.actions_for(text),
+        lambda: desk.take(text),
+        lambda: desk.hand_on(case, text),
+        lambda: desk.comment(case, text),
+        lambda: desk.answer(case, text),
+        lambda: desk.answer(case, {"pay": text, text: text}),
+        lambda: desk.send_back(case, {"note": text, text: text}),
+        lambda: desk.pause(PauseKind.BOT, text, text),
+        lambda: desk.pause(PauseKind.BOT, "benefits", text),
+        lambda: desk.resume(PauseKind.BATCH, text),
+        lambda: desk.pause_everything(text),
+        lambda: desk.find_bulk(text),
+        lambda: desk.cancel_bulk(text),
+        lambda: desk.begin_bulk(BulkAction.SET_PRIORITY, [text], text, "1"),
+        lambda: desk.begin_bulk(BulkAction.SET_PRIORITY, BulkFilter(workflow=text), text, "1"),
+        lambda: desk.begin_bulk(BulkAction.SET_PRIORITY, BulkFilter(batch=text, alike=text), "why", "1"),
+        lambda: desk.begin_bulk(BulkAction.CLOSE, [case], text, text),
+        lambda: desk.begin_bulk(BulkAction.SET_DUE, [case], text, text),
+        lambda: desk.close(case, text),
+    ]
+    for act in acts:
+        with suppress(CasehandError):
+            act()
+    told = tell(stage.ledger, case)
+    if text.isprintable() and len(text) < 100:
+        assert [one.text for one in told.comments] == [text]
+        assert told.line.reason == text
+
+
+def test_a_due_date_that_no_calendar_has_is_refused(stage: Stage) -> None:
+    case = stage.case()
+    desk = stage.desk(Role.ADMINISTRATOR)
+
+    for due in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 1)):  # noqa: DTZ001
+        with unchanged(stage), pytest.raises(CasehandError, match="a due date has"):
+            desk.set_due(case, due)
+        with unchanged(stage), pytest.raises(CasehandError):
+            desk.begin_bulk(BulkAction.CANCEL, BulkFilter(due_before=due), "why")

@@ -30,9 +30,9 @@ from casehand.queue.bulk import (
     outcomes,
     preview_bulk,
 )
-from casehand.queue.bulk_filter import FIRST, BulkFilter
+from casehand.queue.bulk_filter import FIRST, BulkFilter, digests_of_words
 from casehand.queue.cases import tell
-from casehand.queue.escalations import waiting
+from casehand.queue.escalations import similar, waiting
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Escalated, EscalationKind
 from casehand.queue.state import State
@@ -166,9 +166,44 @@ def test_a_filter_takes_in_what_all_of_it_applies_to(
         found(alike="not a digest")
 
 
+def test_a_filter_finds_cases_by_the_words_of_why_they_wait_and_keeps_no_word(
+    ledger: Ledger, take_in: TakeIn, escalate: Escalate
+) -> None:
+    escalate(take_in("HB000001"), reason="the claim of Ms Invented is closed")
+    escalate(take_in("HB000002"), reason="the claim of Mr Sample is closed")
+    take_in("HB000003")
+
+    def found(words: str) -> list[str]:
+        which = BulkFilter(words=digests_of_words(ledger.vault, words))
+        return sorted(one.reference for one in preview_bulk(ledger, BulkAction.CLOSE, which).first)
+
+    assert found("closed CLAIM") == ["HB000001", "HB000002"]
+    assert found("invented closed") == ["HB000001"]
+    assert found("invented sample") == []
+    with pytest.raises(CasehandError, match="too short"):
+        found("of")
+    which = BulkFilter(words=digests_of_words(ledger.vault, "Invented"))
+    bulk_id = begin(ledger, BulkAction.CLOSE, which, WHY, "s.sample", "by hand")
+    assert "nvented" not in find_bulk(ledger, bulk_id).filter
+    work_through(ledger, bulk_id)
+    assert [one.reference for one in outcomes(ledger, bulk_id)] == ["HB000001"]
+
+
+def test_similar_ones_are_settled_together(ledger: Ledger, take_in: TakeIn, escalate: Escalate) -> None:
+    for number in range(3):
+        escalate(take_in(f"HB{number:06}"), reason=f"the rent rises by {number}%")
+    escalate(take_in("HB000009"), reason="the claim is closed")
+    first = waiting(ledger)[0]
+
+    assert [one.reference for one in similar(ledger, first.id)] == ["HB000001", "HB000002"]
+    which = begin(ledger, BulkAction.RETURN, BulkFilter(alike=first.alike), WHY, "s.sample")
+    work_through(ledger, which)
+    assert [one.reference for one in waiting(ledger)] == ["HB000009"]
+
+
 def test_a_filter_comes_back_from_the_ledger_as_it_was() -> None:
     due = datetime(2026, 12, 24, tzinfo=UTC)
-    which = BulkFilter("w", "b", State.QUEUED, EscalationKind.IN_DOUBT, "00", due, "m.sample")
+    which = BulkFilter("w", "b", State.QUEUED, EscalationKind.IN_DOUBT, "00", due, "m.sample", ("00", "11"))
 
     assert BulkFilter.from_text(which.as_text()) == which
 

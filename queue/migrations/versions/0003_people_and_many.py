@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 OPEN = sa.text("settled_at IS NULL")
 LEFT = sa.text("outcome IS NULL")
@@ -12,8 +12,6 @@ LEFT = sa.text("outcome IS NULL")
 
 def upgrade() -> None:
     _add_to_escalations()
-    op.add_column("audit", sa.Column("reason", sa.Text(), nullable=True))
-    op.add_column("audit", sa.Column("detail", sa.Text(), nullable=True))
     op.create_table(
         "comments",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -33,10 +31,10 @@ def _add_to_escalations() -> None:
     op.add_column("escalations", sa.Column("assigned_to", sa.String(length=200), nullable=True))
     op.add_column("escalations", sa.Column("assigned_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("escalations", sa.Column("due", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("escalations", sa.Column("alike", sa.LargeBinary(), nullable=True))
-    for name, column in (("ix_escalations_assigned", "assigned_to"), ("ix_escalations_alike", "alike")):
-        columns = [column, "opened_at", "id"]
-        op.create_index(name, "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN)
+    columns = ["assigned_to", "opened_at", "id"]
+    op.create_index(
+        "ix_escalations_assigned", "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN
+    )
 
 
 def _create_bulk_actions() -> None:
