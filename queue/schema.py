@@ -307,9 +307,7 @@ audit = Table(
     Index("ix_audit_actor", "actor", "at", "id"),
     Index("ix_audit_action", "action", "at", "id"),
     Index("uq_audit_place", "place", unique=True),
-    Index(
-        "ix_audit_unlinked", "id", info={ONLY: "place IS NULL"}
-    ),
+    Index("ix_audit_unlinked", "id", info={ONLY: "place IS NULL"}),
 )
 
 audit_head = Table(
