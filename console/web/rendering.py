@@ -20,7 +20,7 @@ from casehand.console.rights import Right, may, workflows_with
 from casehand.console.web.moments import day_in_words, in_words, span_in_words
 from casehand.console.web.navigation import navigation
 from casehand.console.web.site import Site
-from casehand.console.web.text import one_line, shown, visible
+from casehand.console.web.text import as_typed, one_line, shown, visible
 
 STATIC = Path(__file__).parent / "static"
 PAUSED_COOKIE = "casehand-live"
@@ -82,6 +82,7 @@ def templates() -> Environment:
         "ago": _ago,
         "span": span_in_words,
         "data": shown,
+        "typed": as_typed,
         "one_line": one_line,
         "count": count,
         "number": lambda number: f"{number:,}",

@@ -62,7 +62,6 @@ class Settings(BaseSettings):
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
     breaker_longest_seconds: float = Field(default=900, gt=0)
-    time_zone: str = "Europe/London"  #: whose local time people are shown
     bot: dict[str, dict[str, str]] = Field(default_factory=dict)  #: [bot.NAME] in casehand.toml
     console: dict[str, Any] = Field(
         default_factory=dict
