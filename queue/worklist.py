@@ -4,7 +4,7 @@ A list may be as long as all that waits, so each order is that of an index. Such
 (those with a due date, then those without), and a place in it says in which stretch it is and behind what.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +25,7 @@ Escalations = schema.escalations.c
 
 SOON = timedelta(days=7)
 SEPARATOR = "~"
+MOST_SHARED = 20
 
 
 class Order(StrEnum):
@@ -68,6 +69,15 @@ class Waiting:
     all: int
     unassigned: int
     mine: int
+
+
+@dataclass(frozen=True)
+class Under:
+    """A case under a reference, which another workflow may have too."""
+
+    id: str
+    reference: str
+    workflow: str
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,22 @@ def shared_references(ledger: Ledger, references: Sequence[str]) -> frozenset[st
     )
     with ledger.reading() as connection:
         return frozenset(connection.execute(query).scalars())
+
+
+def waiting_under(
+    ledger: Ledger, reference: str, workflow: str | None, workflows: Collection[str] | None
+) -> list[Under]:
+    """The cases that wait under a reference; only of one workflow, and only of `workflows`, if given."""
+    query = select(Cases.id, Cases.reference, Cases.workflow).where(
+        Cases.reference == reference, Cases.state == State.ESCALATED
+    )
+    if workflow is not None:
+        query = query.where(Cases.workflow == workflow)
+    if workflows is not None:
+        query = query.where(Cases.workflow.in_(workflows))
+    with ledger.reading() as connection:
+        rows = connection.execute(query.order_by(Cases.workflow).limit(MOST_SHARED)).all()
+    return [Under(*row) for row in rows]
 
 
 def find_settled(ledger: Ledger, escalation: int, by: str) -> Settled | None:

@@ -28,6 +28,7 @@ from casehand.queue.cases import CaseLine
 from casehand.queue.escalations import similar
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.too_late import Taken, TooLate
+from casehand.queue.worklist import Under
 
 CONFLICT = 409
 UNPROCESSABLE = 422
@@ -273,7 +274,7 @@ def _back(request: Request, line: CaseLine, said: str) -> Response:
     return RedirectResponse(f"{where}{joint}said={said.replace(' ', '+')}", 303)
 
 
-def _address(line: CaseLine, with_workflow: bool = False) -> str:
+def _address(line: CaseLine | Under, with_workflow: bool = False) -> str:
     return address_of(line.reference, line.id, line.workflow if with_workflow else None)
 
 
@@ -306,7 +307,7 @@ def _case_of(request: Request) -> str:
     found = find_waiting(request, which, None)
     ids = {one.id for one in found}
     if isinstance(case, str) and case not in ids:
-        line = request.state.desk.find(case)
+        line: CaseLine = request.state.desk.find(case)
         if which not in (line.reference, line.id):
             raise NoSuchCase(which)
         return line.id

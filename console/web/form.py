@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -22,8 +23,6 @@ DATE_PARTS = ("day", "month", "year")
 _MONEY = re.compile(
     r"£|\b(pounds?|pence|money|amount|rent|fee|charge|cost|price|pay|payment|award|income|arrears|balance|refund)\b"
 )
-_PENCE = r"\.\d{0,2}0*$"
-"""How pydantic's schema says that an amount has two decimal places."""
 _DIGITS = re.compile(r"[0-9]{1,4}")
 
 Typed = Mapping[str, Sequence[str]]
@@ -172,12 +171,12 @@ def _draw(
         kind=kind.name,
         name=name,
         id=_first(parts).id if parts else place,
-        title=field.title,
+        title=_title(field),
         help=field.help,
         required=field.required,
         choices=_choices(kind, field),
         values=values,
-        error=None if fault is None else _sentence(f"{field.title} {fault}"),
+        error=None if fault is None else _sentence(f"{_title(field)} {fault}"),
         longest=field.longest,
         parts=parts,
     )
@@ -186,9 +185,8 @@ def _draw(
 def _kind(schema: Any, field: FormField, depth: int) -> Kind:
     part = part_of(schema, field.name)
     match field.type:
-        case FieldType.NUMBER if _PENCE in json.dumps(schema["properties"][field.name]).replace("\\\\", "\\"):
-            words = f"{field.name} {field.title} {field.help or ''}".lower().replace("_", " ")
-            return Kind("money" if _MONEY.search(words) else "number", part)
+        case FieldType.NUMBER if _is_money(schema, field):
+            return Kind("money", part)
         case FieldType.JSON if part.get("type") == "array":
             return _kind_of_list(part)
         case FieldType.JSON if part.get("properties") and depth < DEEPEST:
@@ -197,6 +195,13 @@ def _kind(schema: Any, field: FormField, depth: int) -> Kind:
             return Kind("choice", part)
         case other:
             return Kind(_KINDS[other], part)
+
+
+def _is_money(schema: Any, field: FormField) -> bool:
+    """Whether it is an exact amount, which may come as text too, that is spoken of as money."""
+    kinds = [one.get("type") for one in schema["properties"][field.name].get("anyOf", ())]
+    words = f"{field.name} {field.title} {field.help or ''}".lower().replace("_", " ")
+    return "string" in kinds and _MONEY.search(words) is not None
 
 
 _KINDS: Mapping[FieldType, str] = {
@@ -270,9 +275,12 @@ def _read_date(name: str, typed: Typed) -> str:
         return ""
     if missing:
         raise _Faults({"": f"must include a {' and a '.join(missing)}"})
-    if not all(_DIGITS.fullmatch(text) for text in (day, month, year)) or len(year) != 4:
-        raise _Faults({"": "must be a real date, in numbers such as 6 4 2026"})
-    return f"{year}-{month:0>2}-{day:0>2}"
+    try:
+        if not all(_DIGITS.fullmatch(text) for text in (day, month, year)) or len(year) != len("2026"):
+            raise ValueError(year)
+        return date(int(year), int(month), int(day)).isoformat()
+    except ValueError:
+        raise _Faults({"": "must be a real date, in numbers such as 6 4 2026"}) from None
 
 
 def _read_boxes(items: Any, chosen: Sequence[str], field: FormField) -> str:
@@ -325,6 +333,12 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _title(field: FormField) -> str:
+    """Its title; one that pydantic made of the name is written as a sentence begins, as all else here."""
+    words = field.name.replace("_", " ")
+    return words.capitalize() if field.title == words.title() else field.title
 
 
 def _first(fields: Sequence[Drawn]) -> Drawn:

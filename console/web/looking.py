@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from starlette.requests import Request
@@ -13,19 +14,17 @@ from casehand.console.web.pictures import is_picture, picture_path
 from casehand.console.web.site import Site
 from casehand.queue.cases import (
     AttemptStory,
-    CaseFilter,
     CaseLine,
     CaseStory,
     EscalationStory,
-    list_cases,
     tell,
 )
 from casehand.queue.commits import CommitState, Intent
 from casehand.queue.escalations import last_answer
 from casehand.queue.outcome import EscalationKind
-from casehand.queue.state import State
 from casehand.queue.storable import is_storable
 from casehand.queue.waiting import NoSuchCase
+from casehand.queue.worklist import Under, waiting_under
 
 MOST_STEPS = 15
 """Of an attempt, the last; the case's own page has them all."""
@@ -86,7 +85,7 @@ class Looked:
         return [one for one in self.story.commits if one.state is CommitState.INTENDED]
 
 
-def find_waiting(request: Request, which: str, workflow: str | None) -> list[CaseLine]:
+def find_waiting(request: Request, which: str, workflow: str | None) -> list[Under]:
     """The case with this id or reference; several, when it is shared by cases of several workflows that wait.
 
     Raises NoSuchCase when this person may know of none.
@@ -95,9 +94,8 @@ def find_waiting(request: Request, which: str, workflow: str | None) -> list[Cas
     if not is_storable(which) or (workflow is not None and not is_storable(workflow)):
         raise NoSuchCase(which)
     mine = desk.workflows_with(Right.SEE_STRUCTURE)
-    wanted = CaseFilter(state=State.ESCALATED, workflow=workflow, reference=which, workflows=mine)
-    found = list_cases(desk.ledger, wanted, limit=20)
-    return found or [desk.find(which)]
+    found = waiting_under(desk.ledger, which, workflow, mine)
+    return found or [Under(*attrgetter("id", "reference", "workflow")(desk.find(which)))]
 
 
 def look(request: Request, case: str) -> Looked:

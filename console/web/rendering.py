@@ -59,7 +59,7 @@ def address(request: Request, **changes: Any) -> str:
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
     kept += [(name, names[name]) for name in changes if names[name] is not None]
     query = urlencode(kept)
-    path = quote(request.url.path)
+    path = quote(request.scope["path"])
     return f"{path}?{query}" if query else path
 
 

@@ -1,6 +1,6 @@
 """Settling: what each form of an escalation's page does, by way of the desk, and what it is told back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
@@ -21,6 +21,7 @@ from casehand.queue import sessions
 from casehand.queue.escalations import WAS_DONE, WAS_NOT_DONE
 from casehand.queue.ledger import Ledger
 from casehand.queue.too_late import Taken, TooLate
+from casehand.workflows.amending import amended
 
 DUE: Mapping[str, Any] = {
     "properties": {
@@ -184,20 +185,30 @@ def _amend(given: Settling) -> None:
         raise Wrong(
             {"main-content": "Nothing is amended yet: change a field, or send the case back as it is"}
         )
-    only = {
+    texts, faults = read(_only(schema, fields), "data", typed)
+    if faults:
+        raise WrongFields({**_of_model(given, texts), **faults})
+    given.desk.send_back(given.case, texts, given.seen)
+
+
+def _only(schema: Any, fields: Collection[str]) -> Any:
+    """The form with some of its fields."""
+    return {
         **schema,
         "properties": {name: part for name, part in schema["properties"].items() if name in fields},
         "required": [name for name in schema["required"] if name in fields],
     }
-    texts = _put_together(only, typed)
-    given.desk.send_back(given.case, texts, given.seen)
 
 
-def _put_together(schema: Any, typed: Mapping[str, list[str]]) -> dict[str, str]:
-    texts, faults = read(schema, "data", typed)
-    if faults:
-        raise WrongFields(faults)
-    return texts
+def _of_model(given: Settling, texts: Mapping[str, str]) -> dict[str, str]:
+    """What the model finds wrong with the fields that could be read: all is to be told at once."""
+    site: Site = given.request.app.state.site
+    line = given.looked.line
+    try:
+        amended(site.workflows[line.workflow], given.looked.story.data, line.reference, texts)
+    except WrongFields as wrong:
+        return wrong.faults
+    return {}
 
 
 def _close(given: Settling) -> None:
