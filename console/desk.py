@@ -161,11 +161,11 @@ class Desk:
         said = _said(note, "what was done about it")
         escalations.close(self.ledger, case, self.person.id, said, seen, over_others=over)
 
-    def cancel(self, case: str, reason: str | None = None) -> None:
+    def cancel(self, case: str, reason: str | None = None, seen: int | None = None) -> None:
         """Cancel a case that is queued or waits for a person; the reason is kept with the case."""
         over = self._check(case, Action.CANCEL)
         said = None if reason is None else _said(reason, "why")
-        escalations.cancel(self.ledger, case, self.person.id, said, over_others=over)
+        escalations.cancel(self.ledger, case, self.person.id, said, seen, over_others=over)
 
     # What holds work back.
 

@@ -12,7 +12,19 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from casehand.console.web import case, case_forms, cases, evidence, home, live, search, signing_in
+from casehand.console.web import (
+    case,
+    case_forms,
+    cases,
+    escalations,
+    evidence,
+    home,
+    live,
+    pictures,
+    search,
+    signing_in,
+    worklist,
+)
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
@@ -22,7 +34,11 @@ from casehand.console.web.signing_in import Entrance
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
-FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in, cases, case, case_forms, evidence, search)
+FAMILIES: tuple[ModuleType, ...] = (
+    *(home, live, signing_in, search),
+    *(cases, case, case_forms, evidence),
+    *(worklist, escalations, pictures),
+)
 """The files whose `routes` there are, one for each family of pages."""
 
 

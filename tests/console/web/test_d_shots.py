@@ -1,7 +1,8 @@
 """Pictures of the pages, to be looked at."""
 
-import pytest, os
-from casehand.console.web.paths import case_path
+import os
+
+import pytest
 
 OUT = "/tmp/w/d-out"
 os.makedirs(OUT, exist_ok=True)
