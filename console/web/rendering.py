@@ -45,7 +45,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     return Response(text.encode("utf-8", "replace"), status, media_type="text/html")
 
 
-def see(request: Request, name: str, **where: Any) -> Response:
+def see(request: Request, name: str, /, **where: Any) -> Response:
     """Go on to another page, as after something was done; `where` fills its path."""
     return RedirectResponse(request.app.url_path_for(name, **where), 303)
 
@@ -178,7 +178,7 @@ def _live(context: Context, part: str) -> Markup:
 
 
 @pass_context
-def _path(context: Context, name: str, **where: Any) -> str:
+def _path(context: Context, name: str, /, **where: Any) -> str:
     """The path of a page by the name of its function."""
     return str(context["request"].app.url_path_for(name, **where))
 
