@@ -35,6 +35,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "person": getattr(request.state, "person", None),
         "now": site.ledger.clock(),
         "errors": {},
+        "page": {"has_live_parts": False},
         "is_live": request.cookies.get(PAUSED_COOKIE) != "paused",
         **values,
     }
@@ -158,8 +159,7 @@ def _ago(context: Context, moment: datetime) -> str:
 @pass_context
 def _live(context: Context, part: str) -> Markup:
     """The attributes of a part of a page that is fetched anew when the ledger has changed."""
-    if not context["is_live"]:
-        return Markup("")
+    context["page"]["has_live_parts"] = True
     return Markup(
         'data-hx-get="{}" data-hx-select="#{}" data-hx-swap="outerMorph" data-hx-sync="this:drop" '
         'data-hx-headers=\'{{"Casehand-Live": "yes"}}\' data-hx-trigger="changed from:body"'
