@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from casehand.console.web import home, live, signing_in
+from casehand.console.web import case, case_forms, cases, evidence, home, live, search, signing_in
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
@@ -22,7 +22,7 @@ from casehand.console.web.signing_in import Entrance
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
-FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in)
+FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in, cases, case, case_forms, evidence, search)
 """The files whose `routes` there are, one for each family of pages."""
 
 

@@ -17,14 +17,15 @@ from starlette.responses import RedirectResponse, Response
 
 from casehand.console.listing import counted
 from casehand.console.rights import Right, may, workflows_with
-from casehand.console.web.moments import day_in_words, in_words, span_in_words
+from casehand.console.web.moments import day_in_words, in_words, seconds_in_words, span_in_words
 from casehand.console.web.navigation import navigation
+from casehand.console.web.paths import case_path
 from casehand.console.web.site import Site
 from casehand.console.web.text import one_line, shown, visible
 
 STATIC = Path(__file__).parent / "static"
 PAUSED_COOKIE = "casehand-live"
-PLURALS = {"batch": "batches"}
+PLURALS = {"batch": "batches", "entry": "entries"}
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -79,6 +80,7 @@ def templates() -> Environment:
     environment.filters |= {
         "when": _when,
         "day": _day,
+        "clock": _clock,
         "age": _age,
         "ago": _ago,
         "span": span_in_words,
@@ -88,6 +90,8 @@ def templates() -> Environment:
         "number": lambda number: f"{number:,}",
         "sentence": _sentence,
         "error_list": error_list,
+        "case_path": case_path,
+        "segment": lambda text: quote(text, safe=""),
     }
     environment.globals |= {
         "asset": asset,
@@ -134,6 +138,12 @@ def _when(context: Context, moment: datetime | None) -> Markup:
 @pass_context
 def _day(context: Context, moment: datetime | None) -> Markup:
     return _time(context, moment, day_in_words)
+
+
+@pass_context
+def _clock(context: Context, moment: datetime | None) -> Markup:
+    """The time of day, to the second: for what happened within a minute."""
+    return _time(context, moment, seconds_in_words)
 
 
 def _time(context: Context, moment: datetime | None, words: Any) -> Markup:
