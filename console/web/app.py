@@ -12,7 +12,20 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from casehand.console.web import case, case_forms, cases, evidence, home, live, search, signing_in
+from casehand.console.web import (
+    audit,
+    case,
+    case_forms,
+    cases,
+    evidence,
+    figures,
+    home,
+    live,
+    messages,
+    search,
+    signing_in,
+)
+from casehand.console.web.background import Background
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
@@ -22,7 +35,19 @@ from casehand.console.web.signing_in import Entrance
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
-FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in, cases, case, case_forms, evidence, search)
+FAMILIES: tuple[ModuleType, ...] = (
+    home,
+    live,
+    signing_in,
+    cases,
+    case,
+    case_forms,
+    evidence,
+    search,
+    figures,
+    audit,
+    messages,
+)
 """The files whose `routes` there are, one for each family of pages."""
 
 
@@ -38,6 +63,7 @@ def application(site: Site) -> Guard:
     app.state.door = Door(site)
     app.state.entrance = Entrance(site)
     app.state.watcher = Watcher(site)
+    app.state.background = Background()
     return Guard(app, site.console)
 
 
