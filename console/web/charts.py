@@ -261,6 +261,8 @@ def _stroke(x: float, y: float, to_x: float, to_y: float, colour: str, width: fl
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}" fill="{}">{}</text>').format(
-        x, y, anchor, INK, text
-    )
+    # The edge keeps it readable where a line runs under it.
+    return Markup(
+        '<text x="{:.1f}" y="{:.1f}" text-anchor="{}" fill="{}" stroke="#fff" stroke-width="4" paint-order="stroke">'
+        "{}</text>"
+    ).format(x, y, anchor, INK, text)

@@ -232,7 +232,11 @@ def _reasons(figures: Figures) -> Section:
 
 def _hours(figures: Figures) -> Section:
     hours = [sum(day.minutes_given_back for day in days) / 60 for days in figures.by_part()]
-    says = f"{sum(hours):,.1f} hours of work were given back: what the cases that were done take by hand."
+    says = (
+        f"{sum(hours):,.1f} hours of work were given back: what the cases that were done take by hand."
+        if sum(hours)
+        else "No workflow here says how long its cases take by hand, so no hours are counted."
+    )
     return Section(
         name="hours",
         title="Hours of work given back",
@@ -378,7 +382,9 @@ def _example_cells(figures: Figures, reason: Reason) -> tuple[object, ...]:
 
 
 def _took_name(took: Took, before: Took | None) -> str:
+    begin = None if before is None else before.upto
+    if begin is None:
+        return f"Up to {span_in_words(took.upto or timedelta())}"
     if took.upto is None:
-        assert before is not None and before.upto is not None  # noqa: S101, PT018 — it is not the first
-        return f"More than {span_in_words(before.upto)}"
-    return f"Up to {span_in_words(took.upto)}"
+        return f"More than {span_in_words(begin)}"
+    return f"{span_in_words(begin)} to {span_in_words(took.upto)}"
