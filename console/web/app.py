@@ -14,18 +14,27 @@ from starlette.types import Scope
 
 from casehand.console.web import (
     audit,
+    batches,
     case,
     case_forms,
     cases,
+    escalations,
     evidence,
     figures,
+    handing_in,
     home,
     live,
+    many,
     messages,
+    pausing,
+    pictures,
     search,
     signing_in,
+    taking_out,
+    worklist,
 )
 from casehand.console.web.background import Background
+from casehand.console.web.chores import Chores
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
@@ -36,17 +45,12 @@ from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
 FAMILIES: tuple[ModuleType, ...] = (
-    home,
-    live,
-    signing_in,
-    cases,
-    case,
-    case_forms,
-    evidence,
-    search,
-    figures,
-    audit,
-    messages,
+    *(home, live, signing_in, search),
+    *(cases, case, case_forms, evidence),
+    *(worklist, escalations, pictures),
+    *(handing_in, taking_out, batches),
+    *(pausing, many),
+    *(figures, audit, messages),
 )
 """The files whose `routes` there are, one for each family of pages."""
 
@@ -73,7 +77,7 @@ def _routes() -> list[BaseRoute]:
 
 @asynccontextmanager
 async def _watching(app: Starlette) -> AsyncIterator[None]:
-    async with app.state.watcher:
+    async with app.state.watcher, Chores(app.state.site):
         yield
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from casehand.console.desk import NoSuchCase, NotAllowed, Taken, TooLate
+from casehand.console.desk import NoSuchBatch, NoSuchBulk, NoSuchCase, NotAllowed, Taken, TooLate
 from casehand.console.web.rendering import is_live_request, render
 from casehand.exceptions import CasehandError
 from casehand.queue.ledger import new_id
@@ -46,7 +46,14 @@ ADVICE: Mapping[int, str] = {
 }
 
 
-STATUSES: Mapping[type[Exception], int] = {NotAllowed: 403, NoSuchCase: 404, TooLate: 409, Taken: 409}
+STATUSES: Mapping[type[Exception], int] = {
+    NotAllowed: 403,
+    NoSuchCase: 404,
+    NoSuchBatch: 404,
+    NoSuchBulk: 404,
+    TooLate: 409,
+    Taken: 409,
+}
 """What a CasehandError is to a browser, where it is not just a wrong request."""
 
 

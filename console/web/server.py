@@ -51,13 +51,13 @@ def console(
     if link:
         _print_link(office, settings)
         return
-    set_up_logs()
-    listening = _listen(settings)
-    app = application(Site.of(office, settings))
-    say(f"The pages are at {settings.address}/ and Ctrl+C stops them.")
-    if not settings.has_oidc:
-        _print_link(office, settings)
-    serve(app, listening)
+    _serve(office, settings)
+
+
+def serve_on_this_machine() -> None:
+    """Serve the pages as the settings say, beside the workers of `casehand up`."""
+    office = Office()
+    _serve(office, console_settings(office.settings))
 
 
 def check_may_listen(settings: ConsoleSettings) -> None:
@@ -89,6 +89,17 @@ def serve(app: Guard, listening: socket.socket) -> None:
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
     _Server(config, app).run(sockets=[listening])
+
+
+def _serve(office: Office, settings: ConsoleSettings) -> None:
+    check_may_listen(settings)
+    set_up_logs()
+    listening = _listen(settings)
+    app = application(Site.of(office, settings))
+    say(f"The pages are at {settings.address}/ and Ctrl+C stops them.")
+    if not settings.has_oidc:
+        _print_link(office, settings)
+    serve(app, listening)
 
 
 class _Server(uvicorn.Server):
