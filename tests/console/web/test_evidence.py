@@ -78,6 +78,8 @@ def test_a_trace_opens_in_the_viewer_and_shows_what_the_page_showed(
     assert all(url.startswith((served.url, "blob:", "data:")) or "elsewhere.png" in url for url in asked), (
         asked
     )
+    for tab in viewer.get_by_role("tab").all():
+        tab.click()
     assert not faults
 
 
