@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, select, true, tuple_, union_all
 
 from casehand.queue import comments, commits, schema
 from casehand.queue.comments import Comment
@@ -205,12 +205,9 @@ def list_cases(
 def how_many(ledger: Ledger, which: CaseFilter, most: int) -> int:
     """How many cases match, counted no further than `most`."""
     query = select(Cases.id).where(*_conditions(which, CaseSort.ARRIVAL))
-    if which.seen is not None:
-        query = query.where(Cases.workflow.in_(which.seen))
-    if which.state is not None:
-        query = query.where(Cases.state == which.state)
+    parts = [query if part is None else query.where(part) for part in _parts(which, CaseSort.ARRIVAL)]
     with ledger.reading() as connection:
-        found = query.limit(most).subquery()
+        found = union_all(*(select(part.limit(most).subquery()) for part in parts)).limit(most).subquery()
         return connection.execute(select(func.count()).select_from(found)).scalar_one()
 
 
@@ -331,11 +328,21 @@ def _conditions(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool]]:
 
 def _parts(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool] | None]:
     states = None if which.state is None else [which.state]
-    is_few = which.batch is not None or which.reference is not None or which.kind is not None
-    if states is None and not is_few and (by is not CaseSort.ARRIVAL or which.seen is not None):
+    if which.reference is not None or which.kind is not None or (which.batch and by is not CaseSort.ARRIVAL):
+        # These are few: found first, and then put in order.
+        return [and_(_only(Cases.workflow, which.seen), _only(Cases.state, states))]
+    if which.batch is not None:
+        parts = branches((Cases.state, states or list(State)))
+        return [and_(*[] if part is None else [part], _only(Cases.workflow, which.seen)) for part in parts]
+    if states is None and (by is not CaseSort.ARRIVAL or which.seen is not None):
         # Each of these orders is kept for each state.
         states = list(State)
     return branches((Cases.workflow, which.seen), (Cases.state, states))
+
+
+def _only(column: ColumnElement[str], values: Collection[str] | None) -> ColumnElement[bool]:
+    """That it is one of these, said so that SQLite does not take an index for it that another condition has better."""
+    return true() if values is None else func.coalesce(column, "").in_(values)
 
 
 def _place(connection: Connection, after: str, order: Sequence[ColumnElement[Any]]) -> Sequence[Any]:
@@ -361,7 +368,10 @@ def _counted(ledger: Ledger, which: CaseFilter) -> list[Counted]:
     if batch is not None:
         of_open, finished = of_open.where(Cases.batch == batch), finished.where(Batches.id == batch)
     if seen is not None:
-        of_open, of_none = of_open.where(Cases.workflow.in_(seen)), of_none.where(Cases.workflow.in_(seen))
+        of_open, of_none = (
+            of_open.where(_only(Cases.workflow, seen)),
+            of_none.where(_only(Cases.workflow, seen)),
+        )
         finished = finished.where(Batches.workflow.in_(seen))
     with ledger.reading() as connection:
         found: list[Counted] = [tuple(row) for row in connection.execute(of_open)]

@@ -9,6 +9,7 @@ from casehand.queue import schema
 from casehand.queue.cases import CaseLine, lines
 from casehand.queue.ledger import Ledger
 from casehand.queue.lists import branches, in_order
+from casehand.queue.state import State
 from casehand.queue.words import digests_of
 
 Cases = schema.cases.c
@@ -25,7 +26,7 @@ LONGEST = 1_000
 MANY = 1_000
 """Words that more escalations have are all called common."""
 
-SOME_BATCHES = 50
+SOME_BATCHES = 10
 
 MOST_WORDS = 8
 """Of those typed, that are looked for."""
@@ -45,7 +46,7 @@ def search(
     if not sought:
         return []
     with ledger.reading() as connection:
-        last = _row(connection, after)
+        last = None if after is None else _row(connection, after)
         rows: list[Row[Any]] = []
         if last is None or _begins(last.reference, sought):
             rows += _by_reference(connection, sought, workflows, limit, last)
@@ -107,7 +108,7 @@ def _begins(text: str, sought: str) -> bool:
     return text.startswith(tuple(_spellings(sought)))
 
 
-def _row(connection: Connection, case: str | None) -> Row[Any] | None:
+def _row(connection: Connection, case: str) -> Row[Any] | None:
     return connection.execute(select(schema.cases).where(Cases.id == case)).first()
 
 
@@ -142,7 +143,7 @@ def _by_batch(
     beginning = "" if last is None else last.batch
     while len(rows) < limit and (names := _batches(connection, sought, workflows, beginning)):
         behind = None if last is None else tuple(getattr(last, column.name) for column in order)
-        parts = branches((Cases.batch, names))
+        parts = branches((Cases.batch, names), (Cases.state, list(State)))
         rows += connection.execute(in_order(query, parts, order, False, behind, limit - len(rows))).all()
         beginning, last = names[-1] + "\x01", None
     return rows

@@ -78,9 +78,10 @@ class Case(Generic[Data]):
 
         When nobody has answered yet, the attempt ends here; it comes back to this line with the answer.
         """
-        asked = _as_json(question, choices)
-        key, answer = self._answer_to(asked)
-        asks = json.dumps({**json.loads(asked), "key": key})
+        asked = _asked(question, choices)
+        key, answer = self._answer_to(json.dumps(asked, sort_keys=True))
+        # In the order of the model's fields, which is the order of the form.
+        asks = json.dumps({**asked, "key": key})
         if answer is None:
             raise Asked(question, asks)
         try:
@@ -103,7 +104,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))} {reason_for(first)}".strip()
 
 
-def _as_json(question: str, choices: Sequence[str] | type[BaseModel]) -> str:
+def _asked(question: str, choices: Sequence[str] | type[BaseModel]) -> dict[str, object]:
     if isinstance(choices, type):
-        return json.dumps({"prompt": question, "form": choices.model_json_schema()}, sort_keys=True)
-    return json.dumps({"prompt": question, "choices": list(choices)}, sort_keys=True)
+        return {"prompt": question, "form": choices.model_json_schema()}
+    return {"prompt": question, "choices": list(choices)}

@@ -21,7 +21,7 @@ from casehand.console.web.moments import day_in_words, in_words, seconds_in_word
 from casehand.console.web.navigation import navigation
 from casehand.console.web.paths import case_path
 from casehand.console.web.site import Site
-from casehand.console.web.text import one_line, shown, visible
+from casehand.console.web.text import as_typed, one_line, shown, visible
 
 STATIC = Path(__file__).parent / "static"
 PAUSED_COOKIE = "casehand-live"
@@ -36,6 +36,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "person": getattr(request.state, "person", None),
         "now": site.ledger.clock(),
         "errors": {},
+        "page": {"has_live_parts": False},
         "is_live": request.cookies.get(PAUSED_COOKIE) != "paused",
         **values,
     }
@@ -44,7 +45,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
     return Response(text.encode("utf-8", "replace"), status, media_type="text/html")
 
 
-def see(request: Request, name: str, **where: Any) -> Response:
+def see(request: Request, name: str, /, **where: Any) -> Response:
     """Go on to another page, as after something was done; `where` fills its path."""
     return RedirectResponse(request.app.url_path_for(name, **where), 303)
 
@@ -60,7 +61,7 @@ def address(request: Request, **changes: Any) -> str:
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
     kept += [(name, names[name]) for name in changes if names[name] is not None]
     query = urlencode(kept)
-    path = quote(request.url.path)
+    path = quote(request.scope["path"])
     return f"{path}?{query}" if query else path
 
 
@@ -84,6 +85,7 @@ def templates() -> Environment:
         "ago": _ago,
         "span": span_in_words,
         "data": shown,
+        "typed": as_typed,
         "one_line": one_line,
         "count": count,
         "number": lambda number: f"{number:,}",
@@ -168,8 +170,7 @@ def _ago(context: Context, moment: datetime) -> str:
 @pass_context
 def _live(context: Context, part: str) -> Markup:
     """The attributes of a part of a page that is fetched anew when the ledger has changed."""
-    if not context["is_live"]:
-        return Markup("")
+    context["page"]["has_live_parts"] = True
     return Markup(
         'data-hx-get="{}" data-hx-select="#{}" data-hx-swap="outerMorph" data-hx-sync="this:drop" '
         'data-hx-headers=\'{{"Casehand-Live": "yes"}}\' data-hx-trigger="changed from:body"'
@@ -177,7 +178,7 @@ def _live(context: Context, part: str) -> Markup:
 
 
 @pass_context
-def _path(context: Context, name: str, **where: Any) -> str:
+def _path(context: Context, name: str, /, **where: Any) -> str:
     """The path of a page by the name of its function."""
     return str(context["request"].app.url_path_for(name, **where))
 

@@ -53,7 +53,7 @@ def visit(page: Page, served: Any, case: str) -> None:
 
 def standing(page: Page) -> Any:
     """What says why the case is where it is."""
-    return page.locator(".app-standing")
+    return page.locator(".app-case-standing")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -97,7 +97,7 @@ def test_what_came_in_what_was_changed_and_what_came_of_it(page_for: PageFor, se
     assert changed.locator("figcaption").all_inner_texts() == ["Before", "After"]
     happened = page.get_by_role("region", name="What happened")
     assert happened.get_by_role("heading", level=3).all_inner_texts() == ["Came in", "Attempt 1"]
-    steps = happened.locator(".app-steps > li").all_inner_texts()
+    steps = happened.locator(".app-case-steps > li").all_inner_texts()
     assert [step.split("  ")[0].split(" 10:")[0] for step in steps] == [
         "Opens benefits",
         "Find the claim",
@@ -228,7 +228,7 @@ def test_a_developer_sees_how_it_went_and_nothing_of_what_the_case_holds(
         assert "99.45" not in shown
         assert "done by hand" not in shown
         expect(page.get_by_text("What a case holds is hidden from developers.")).to_be_visible()
-        assert page.locator(".app-steps > li").count() > 0
+        assert page.locator(".app-case-steps > li").count() > 0
     page.goto("/cases/HB000900")
     expect(page.get_by_role("region", name="What happened")).to_contain_text("KeyError at rent_change.py:41")
 
