@@ -52,6 +52,7 @@ def test_the_list_is_filtered_by_what_is_chosen_and_the_address_says_so(
     page.get_by_label("State").select_option("Needs a person")
     page.get_by_label("Workflow").select_option(RENT)
     page.get_by_role("button", name="Show these").click()
+    expect(page.get_by_role("status")).to_have_text("5 cases")
     assert "state=escalated" in page.url
     assert listed(page) == ["HB000110", "HB000109", "HB000108", "HB000107", "HB000106"]
     finds_nothing(page)
@@ -90,6 +91,13 @@ def test_an_empty_list_says_so(page_for: PageFor, finds_nothing: FindsNothing) -
     page.goto("/cases?reference=HB999999")
     expect(page.get_by_role("status")).to_have_text("No case matches")
     finds_nothing(page)
+
+
+def look_at_cancelling(page: Page) -> None:
+    """Go on to which cases would be cancelled, and go no further."""
+    page.get_by_role("radio", name="Cancel").check()
+    page.get_by_role("button", name="See which cases these are").click()
+    expect(page.get_by_role("heading", name="What will happen to 2 cases")).to_be_visible()
 
 
 @pytest.mark.parametrize("sort", ["arrival", "-arrival", "changed", "-changed", "due", "-due"])
@@ -174,10 +182,32 @@ def test_acting_on_many_is_offered_to_whom_it_is_allowed_and_for_a_filter_only(p
     expect(page.get_by_role("link", name="Act on these")).to_have_count(0)
 
 
+def test_those_that_are_chosen_are_what_is_acted_on(page_for: PageFor, served: Any) -> None:
+    page = page_for("supervisor", java_script_enabled=False)
+    page.goto("/cases?state=escalated")
+    page.get_by_role("checkbox", name="Choose HB000106").check()
+    page.get_by_role("checkbox", name="Choose HB000108").check()
+    page.get_by_role("button", name="Act on those chosen").click()
+    assert page.url.startswith(f"{served.url}/bulk/new?case=")
+    look_at_cancelling(page)
+    assert sorted(listed(page)) == ["HB000106", "HB000108"]
+    page.goto("/cases?state=done")
+    expect(page.get_by_role("checkbox")).to_have_count(0)
+
+
+def test_acting_on_a_filter_leads_to_how_many_and_which(page_for: PageFor) -> None:
+    page = page_for("supervisor")
+    page.goto("/cases?state=escalated&workflow=parking/permit-renewal")
+    page.get_by_role("link", name="Act on these").click()
+    look_at_cancelling(page)
+    assert listed(page) == ["PP-2026-0001", "PP-2026-0002"]
+
+
 def test_a_caseworker_is_not_offered_to_act_on_many(page_for: PageFor) -> None:
     page = page_for("caseworker")
     page.goto("/cases?state=escalated")
     expect(page.get_by_role("link", name="Act on these")).to_have_count(0)
+    expect(page.get_by_role("checkbox")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1280, 375])
