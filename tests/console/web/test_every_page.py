@@ -36,6 +36,20 @@ PAGES = (
     Shown("sessions", "/sessions", role=Role.ADMINISTRATOR),
     Shown("signed-out", "/", goes=lambda page: page.get_by_role("button", name="Sign out").click()),
     Shown("not-found", "/nowhere"),
+    Shown("cases", "/cases"),
+    Shown("cases-none", "/cases?reference=HB999999", Role.VIEWER),
+    Shown("cases-error", "/cases?since=2026-13-45"),
+    Shown("case-done", lambda made: f"/cases/{made.done}"),
+    Shown("case-question", lambda made: f"/cases/{made.question}", Role.CASEWORKER),
+    Shown("case-doubt", lambda made: f"/cases/{made.doubt}"),
+    Shown("case-hostile", lambda made: f"/cases/{made.hostile}"),
+    Shown("case-developer", lambda made: f"/cases/{made.fault}", Role.DEVELOPER),
+    Shown("case-picture", lambda made: f"/evidence/{made.question}/1/01-question.jpg/large", Role.VIEWER),
+    Shown("case-cancel", lambda made: f"/case/{made.queued}/cancel"),
+    Shown("case-due-date", lambda made: f"/case/{made.queued}/due"),
+    Shown("search", "/search?q=HB0001"),
+    Shown("search-reasons", "/search?q=claim+closed", Role.CASEWORKER),
+    Shown("search-nothing", "/search?q=zzz", Role.VIEWER),
 )
 
 
