@@ -87,7 +87,7 @@ class CasehandWorker(SteadyWorker):
         )
         self._settings = settings
         self._ledger = ledger
-        self._reconciler = Reconciler(ledger, redis, name, settings.backoff)
+        self._reconciler = Reconciler(ledger, redis, name, settings.backoff, zone=settings.zone)
         self._revive = revive
         self._stable = stable
         self._looked_at = -float(TURN_SECONDS)

@@ -98,7 +98,7 @@ class Board:
         return (
             f"| {subject.name} | {one.rate:.2f} | {one.rate / floor.rate:.2f} | {one.cpu:.0f} "
             f"| {one.cpu / floor.cpu:.2f} | {one.memory:.0f} "
-            f"| {one.first:.1f} s | {one.all_begun:.1f} s | {one.requests:.1f} |"
+            f"| {one.first:.2f} s | {one.all_begun:.2f} s | {one.requests:.1f} |"
         )
 
 
@@ -169,7 +169,7 @@ def _speed(plans: tuple[Plan, ...], only: list[str]) -> list[str]:
 
 
 def _wanted(plan: Plan, only: list[str]) -> list[Subject]:
-    here = [subject for subject in all_subjects() if subject.only_at in (None, plan.think)]
+    here = [subject for subject in all_subjects() if not subject.thinks or plan.think in subject.thinks]
     wanted = ("floor", *only) if only else plan.only
     return [subject for subject in here if not wanted or subject.key in wanted]
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".casehand" / "bench" / ".venv" / "bin" / "python"
 WORKFLOW = "bench/rent-change"
 BROKER_SECONDS = 10.0
-LONG_THINK = 500  #: milliseconds a page, at which many at once pay
+SIXTEEN_AT = (0, 500)  #: milliseconds a page: the start alone, and where so many at once pay
 MANY = 16
 
 Command = list[str]
@@ -84,7 +84,7 @@ class Subject:
     states: Callable[[Stage], States | None] = lambda stage: None
     lacks: Callable[[], str | None] = lambda: None  #: why it cannot run here, if it cannot
     peer: bool = False  #: whether it is one of those that we are held against
-    only_at: int | None = None  #: the one think time at which it is run, where it is not run at all
+    thinks: tuple[int, ...] = ()  #: the think times at which it is run, where it is not run at all
 
 
 def all_subjects() -> list[Subject]:
@@ -108,7 +108,7 @@ def all_subjects() -> list[Subject]:
             "asyncio by hand: one driver, one browser, 16 contexts",
             partial(_many, 16),
             at_once=16,
-            only_at=LONG_THINK,
+            thinks=SIXTEEN_AT,
         ),
         _casehand(1, lanes=16),
         _casehand(16),
@@ -163,7 +163,7 @@ def _casehand(workers: int, evidence: str = "", lanes: int = 1) -> Subject:
         partial(_hand_in, workers, lanes, "escalations" if evidence else "all"),
         at_once=workers * lanes,
         states=_casehand_states,
-        only_at=LONG_THINK if workers * lanes >= MANY else None,
+        thinks=SIXTEEN_AT if workers * lanes >= MANY else (),
     )
 
 

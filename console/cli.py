@@ -21,7 +21,9 @@ COMMANDS = {
     "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
     "web.server": ("console",),
+    "figures": ("figures",),
     "audit": ("audit",),
+    "messages": ("messages", "tell"),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -7,7 +7,7 @@ the audit in the transaction of what it changes.
 import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from sqlalchemy import select
@@ -19,15 +19,20 @@ from casehand.console.rights import Right, may, workflows_with
 from casehand.exceptions import CasehandError
 from casehand.queue import (
     assignments,
+    batches,
     bulk,
+    bulk_filter,
     bulk_turn,
     comments,
     escalations,
     intake,
     pauses,
+    results,
     schema,
     urgency,
 )
+from casehand.queue.batches import BatchLine
+from casehand.queue.batches import NoSuchBatch as NoSuchBatch
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
@@ -35,6 +40,8 @@ from casehand.queue.cases import CaseLine, find_case
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import ALL, PauseKind
+from casehand.queue.preview import BatchPreview, preview
+from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
 from casehand.queue.too_late import TooLate as TooLate
@@ -82,6 +89,10 @@ class Desk:
     def may(self, right: Right, workflow: str | None = None) -> bool:
         """Whether this person has a right for a workflow, or for what belongs to none."""
         return may(self.person, right, workflow)
+
+    def check(self, right: Right, workflow: str | None = None) -> None:
+        """Raise NotAllowed unless this person has a right."""
+        self._check_right(right, workflow)
 
     def workflows_with(self, right: Right) -> frozenset[str] | None:
         """The workflows for which this person has a right; None for all."""
@@ -198,6 +209,12 @@ class Desk:
         pauses.resume(self.ledger, PauseKind.EVERYTHING, ALL, self.person.id)
         self._nudge()
 
+    def try_now(self, bot: str) -> None:
+        """Let one case try at once whether a bot's system works again. Raises CasehandError when none waits for it."""
+        self._check_pause(PauseKind.BOT, bot)
+        pauses.try_now(self.ledger, bot, self.person.id)
+        self._nudge()
+
     # Many cases at once.
 
     def preview_bulk(self, action: BulkAction, which: BulkFilter) -> Preview:
@@ -214,9 +231,14 @@ class Desk:
         """
         workflows = self._bulk_workflows(which)
         if not isinstance(which, BulkFilter):
-            for workflow in {self._workflow_of(case) for case in which}:
-                self._check_right(Right.ACT_ON_MANY, workflow)
+            self._check_selection(which)
         return bulk.begin(self.ledger, action, which, reason, self.person.id, value, workflows)
+
+    def preview_selection(self, cases: Sequence[str]) -> Preview:
+        """How many cases are selected, and which come first. Raises NoSuchCase, NotAllowed."""
+        chosen = list(dict.fromkeys(cases))
+        self._check_selection(chosen)
+        return bulk_filter.preview_selection(self.ledger, chosen)
 
     def find_bulk(self, which: str) -> Bulk:
         """A bulk action, if this person may know of all its cases. Raises NoSuchBulk."""
@@ -227,10 +249,9 @@ class Desk:
             raise NoSuchBulk(which)
         return found
 
-    def bulks(self, limit: int | None = None) -> list[Bulk]:
-        """The bulk actions that this person may know of, latest first."""
-        found = bulk.all_bulks(self.ledger, limit)
-        return [one for one in found if all(self.may(Right.SEE_STRUCTURE, name) for name in one.workflows)]
+    def bulks(self, limit: int | None = None, after: str | None = None) -> list[Bulk]:
+        """The bulk actions that this person may know of, latest first; only those behind the one `after`."""
+        return bulk.list_bulks(self.ledger, self.workflows_with(Right.SEE_STRUCTURE), limit, after)
 
     def pause_bulk(self, which: str) -> None:
         """Let a bulk action wait."""
@@ -283,6 +304,35 @@ class Desk:
             progress=progress,
         )
 
+    def preview_batch(self, workflow: str, path: Path) -> BatchPreview:
+        """What would become of a file if it were handed in now; nothing is taken in."""
+        self._check_right(Right.HAND_IN, workflow)
+        found = known_workflow(self.ledger, self.workflows, workflow)
+        return preview(
+            self.ledger, workflow=found.name, model=found.model, reference=found.reference, path=path
+        )
+
+    def find_batch(self, name: str) -> BatchLine:
+        """A batch, if this person may know of it. Raises NoSuchBatch."""
+        return batches.find_batch(self.ledger, name, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def cancel_batch(self, name: str, reason: str) -> str:
+        """Cancel what of a batch is queued or waits for a person; returns the id of the bulk action that does it."""
+        batch = self.find_batch(name)
+        self._check_right(Right.ACT_ON_MANY, batch.workflow)
+        return self.begin_bulk(BulkAction.CANCEL, BulkFilter(batch=batch.name), reason)
+
+    def results(self, name: str, kind: str, zone: tzinfo) -> Sheet:
+        """What became of every row of a batch, to be given out as a file of that kind; the audit says that it was."""
+        self._note_taken_out("results", name, kind)
+        return results.result_sheet(self.ledger, name, zone)
+
+    def rejects(self, name: str, kind: str) -> Sheet:
+        """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too."""
+        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name)
+        self._note_taken_out("rejects", name, kind)
+        return sheet
+
     # The checks that these share.
 
     def _check(self, case: str, action: Action) -> bool:
@@ -312,6 +362,24 @@ class Desk:
         if workflows is not None and (not workflows or (named is not None and named not in workflows)):
             raise NotAllowed(Right.ACT_ON_MANY, named)
         return workflows
+
+    def _own_batch(self, name: str) -> BatchLine:
+        """A batch that this person hands in and takes out. Raises NoSuchBatch, NotAllowed."""
+        batch = self.find_batch(name)
+        self._check_right(Right.HAND_IN, batch.workflow)
+        return batch
+
+    def _note_taken_out(self, what: str, name: str, kind: str) -> None:
+        results.note_taken_out(self.ledger, what, self._own_batch(name).name, kind, self.person.id)
+
+    def _check_selection(self, cases: Sequence[str]) -> None:
+        """Raise NoSuchCase or NotAllowed unless this person may act on all of them."""
+        workflows = bulk_filter.workflows_of_selection(self.ledger, cases)
+        for case, workflow in workflows.items():
+            if not self.may(Right.SEE_STRUCTURE, workflow):
+                raise NoSuchCase(case)
+        for workflow in sorted(set(workflows.values())):
+            self._check_right(Right.ACT_ON_MANY, workflow)
 
     def _check_bulk(self, which: str) -> None:
         for workflow in self.find_bulk(which).workflows:

@@ -54,7 +54,7 @@ def stream_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     """CSV to standard output, for spreadsheets: no cell can be taken for a formula."""
     file = csv.writer(sys.stdout, lineterminator="\n")
     file.writerow(columns)
-    file.writerows([_harmless(cell) for cell in row] for row in rows)
+    file.writerows([harmless(cell) for cell in row] for row in rows)
 
 
 def say_there_are_more(listed: int, last: str) -> None:
@@ -98,7 +98,8 @@ def shown(value: object) -> str:
     return "".join(one if one.isprintable() else "�" for one in str(value))
 
 
-def _harmless(cell: object) -> object:
+def harmless(cell: object) -> object:
+    """A cell of a spreadsheet that is not taken for a formula."""
     plain = as_plain(cell)
     return f"'{plain}" if isinstance(plain, str) and plain.startswith(FORMULA_SIGNS) else plain
 

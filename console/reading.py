@@ -13,6 +13,7 @@ from casehand.console.completion import complete_workflow
 from casehand.console.listing import (
     LIST_LIMIT,
     as_plain,
+    counted,
     say,
     say_there_are_more,
     say_who_waits,
@@ -25,8 +26,10 @@ from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
+from casehand.queue.messages import count_unsent
 from casehand.queue.paging import in_pages
 from casehand.queue.pauses import COUNTED, Pause, all_pauses, count_held
+from casehand.queue.search import search as search_cases
 from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -74,6 +77,8 @@ def status(
             f"The system of the bot {breaker.bot} has failed case after case since {shown(breaker.opened_at)}: "
             f"its cases wait at no cost, and one tries again at {shown(breaker.probe_at)}."
         )
+    if unsent := count_unsent(office.ledger):
+        say(f"{counted(unsent, 'message')} to people could not be sent: `casehand messages` shows why.")
     if now["escalated"]:
         say_who_waits(now["escalated"])
 
@@ -90,6 +95,13 @@ def cases(
         str | None, typer.Option(help="Only of this workflow.", autocompletion=complete_workflow)
     ] = None,
     reference: Annotated[str | None, typer.Option(help="Only with this reference.")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            help="Only those whose reference or batch begins so, or whose reason had these words.",
+            metavar="WORDS",
+        ),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(help=f"At most so many: {LIST_LIMIT}, or all for programs.", min=1)
     ] = None,
@@ -98,9 +110,13 @@ def cases(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List cases, in the order they came in."""
+    """List cases, in the order they came in; what is searched for, best first."""
     office = Office()
     look = partial(find_cases, office.ledger, batch, state, workflow, reference)
+    if search is not None:
+        if any((batch, state, reference)):
+            raise CasehandError("--search looks everywhere: give it alone, or with --workflow")
+        look = partial(search_cases, office.ledger, search, workflow and [workflow])
     begin = None if after is None else find_case(office.ledger, after).id
     if json:
         stream_json(in_pages(look, attrgetter("id"), limit, begin))
@@ -178,10 +194,10 @@ def _tell(story: CaseStory, kept: dict[int, list[str]]) -> None:
     if story.comments:
         show_table("Comments", ("At", "Who", "Said"), [(one.at, one.by, one.text) for one in story.comments])
     moves = [
-        (entry["at"], entry["actor"], entry["action"], entry["before"], entry["after"])
+        (entry["at"], entry["actor"], entry["action"], entry["before"], entry["after"], entry["reason"])
         for entry in story.audit
     ]
-    show_table("Audit", ("At", "Who", "Did", "From", "To"), moves)
+    show_table("Audit", ("At", "Who", "Did", "From", "To", "Why"), moves)
 
 
 def _evidence_kept(office: Office, case: str) -> dict[int, list[str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -214,6 +215,29 @@ def all_bulks(ledger: Ledger, limit: int | None = None, under_way: bool = False)
         query = query.where(Bulks.state.in_([BulkState.WORKING, BulkState.PAUSED]))
     with ledger.reading() as connection:
         return [_bulk(row) for row in connection.execute(query)]
+
+
+def list_bulks(
+    ledger: Ledger,
+    workflows: Collection[str] | None = None,
+    limit: int | None = None,
+    after: str | None = None,
+) -> list[Bulk]:
+    """The bulk actions all of whose cases are of `workflows`, if given; latest first, behind the one `after`.
+
+    Raises NoSuchBulk when there is none `after`.
+    """
+    query = select(schema.bulk_actions).order_by(Bulks.begun_at.desc(), Bulks.id)
+    with ledger.reading() as connection:
+        if after is not None:
+            last = connection.execute(select(Bulks.begun_at).where(Bulks.id == after)).scalar()
+            if last is None:
+                raise NoSuchBulk(after)
+            query = query.where((Bulks.begun_at < last) | ((Bulks.begun_at == last) & (Bulks.id > after)))
+        # Read only as far as the page needs: whose cases an action takes in is known when its row is read.
+        rows = connection.execution_options(yield_per=LISTED_AT_ONCE).execute(query)
+        found = (one for one in map(_bulk, rows) if workflows is None or set(one.workflows) <= set(workflows))
+        return list(islice(found, limit))
 
 
 def outcomes(

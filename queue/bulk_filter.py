@@ -17,6 +17,7 @@ from casehand.queue.state import OPEN, State
 from casehand.queue.storable import is_storable
 from casehand.queue.urgency import checked_due
 from casehand.queue.vault import Vault
+from casehand.queue.waiting import NoSuchCase
 from casehand.queue.words import digests_of
 
 MOST_SELECTED = 10_000
@@ -101,6 +102,32 @@ def preview(
             for row in connection.execute(in_order(find_matching(which, states, workflows)).limit(FIRST))
         ]
     return Preview(total, cases_by_id(ledger, ids))
+
+
+def preview_selection(ledger: Ledger, cases: Sequence[str]) -> Preview:
+    """The same for cases whose ids are given, in the order they are given."""
+    return Preview(len(cases), cases_by_id(ledger, cases[:FIRST]))
+
+
+def workflows_of_selection(ledger: Ledger, cases: Sequence[str]) -> dict[str, str]:
+    """The workflow of each case whose id is given.
+
+    Raises NoSuchCase for one that is not there, CasehandError for none at all or too many.
+    """
+    if not cases:
+        raise CasehandError("no case is selected: choose some")
+    if len(cases) > MOST_SELECTED:
+        raise CasehandError(f"at most {MOST_SELECTED:,} cases can be selected: use a filter for more")
+    found: dict[str, str] = {}
+    named = list(filter(is_storable, cases))
+    with ledger.reading() as connection:
+        for start in range(0, len(named), 500):
+            query = select(Cases.id, Cases.workflow).where(Cases.id.in_(named[start : start + 500]))
+            found |= {row.id: row.workflow for row in connection.execute(query)}
+    for case in cases:
+        if case not in found:
+            raise NoSuchCase(case)
+    return found
 
 
 def find_matching(

@@ -61,9 +61,9 @@ def hand_in(
     having written nothing, when the file cannot be taken in.
     """
     for _ in range(TRIES):
-        earlier = None if again else _earlier(ledger, workflow, digest_of(path))
-        if earlier:
-            return earlier
+        taken = None if again else earlier(ledger, workflow, digest_of(path))
+        if taken:
+            return taken
         table = read_table(path)
         intake = _Intake(
             ledger=ledger,
@@ -77,16 +77,16 @@ def hand_in(
             not_before=not_before,
             due=due,
         )
-        verdicts = check(table, model, reference)
         try:
-            return intake.take_in(_counted(verdicts, progress))
+            return intake.take_in(_counted(check(table, model, reference), progress))
         except IntegrityError:
             # Somebody else took the file, the batch's name or a reference meanwhile: look again.
             continue
     raise CasehandError(f"{path.name}: others are handing in the same cases just now: hand it in again")
 
 
-def _earlier(ledger: Ledger, workflow: str, digest: str) -> BatchTaken | None:
+def earlier(ledger: Ledger, workflow: str, digest: str) -> BatchTaken | None:
+    """The batch that a file with this digest was taken in as, if it was."""
     table = schema.batches.c
     with ledger.reading() as connection:
         found = connection.execute(
@@ -212,7 +212,7 @@ class _Intake:
             "line": sealed.values["line"],
             "kind": Kind.DUPLICATE,
             "column": self.reference_column,
-            "reason": f"{self.reference_column}: {where}",
+            "reason": there_already(self.reference_column, where),
             "reference": sealed.values["reference"],
             "sealed_row": sealed.row,
         }
@@ -237,7 +237,7 @@ class _Intake:
 
     def _write_chunk(self, connection: Connection, chunk: list[_Sealed]) -> None:
         references = [sealed.values["reference"] for sealed in chunk if not sealed.rejected]
-        open_cases = _open_cases(connection, self.workflow, references)
+        open_cases = open_references(connection, self.workflow, references)
         cases: list[dict[str, Any]] = []
         rejections: list[dict[str, Any]] = []
         for sealed in chunk:
@@ -297,7 +297,7 @@ class _Intake:
         connection.execute(insert(schema.audit).from_select(columns, taken_in))
 
 
-def _open_cases(connection: Connection, workflow: str, references: list[str]) -> dict[str, str]:
+def open_references(connection: Connection, workflow: str, references: list[str]) -> dict[str, str]:
     """Where the references are that have a case with something still to come."""
     case = schema.cases.c
     found = connection.execute(
@@ -313,6 +313,11 @@ def _open_cases(connection: Connection, workflow: str, references: list[str]) ->
         reference: f"already {state}" + (f" in batch {batch}" if batch else "")
         for reference, state, batch in found
     }
+
+
+def there_already(column: str, where: str) -> str:
+    """Why a row is a duplicate of an open case."""
+    return f"{column}: {where}"
 
 
 def _storable(name: str) -> str:

@@ -1,11 +1,24 @@
 """Pauses: what is not to be worked for now. A case that waits for one costs no attempt."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, delete, exists, func, insert, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
@@ -82,11 +95,32 @@ def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
             raise CasehandError(f"{what} is not paused: see `casehand status`")
 
 
+def try_now(ledger: Ledger, bot: str, by: str) -> None:
+    """Let one case try at once whether a bot's system works again. Raises CasehandError when none waits for that."""
+    with ledger.writing() as connection:
+        if not breaker.probe_now(connection, bot, ledger.clock(), by):
+            raise CasehandError(f"no case waits for the system of the bot {bot} to work again")
+
+
 def all_pauses(ledger: Ledger) -> list[Pause]:
     """What is paused now."""
     with ledger.reading() as connection:
         rows = connection.execute(select(schema.pauses).order_by(Pauses.kind, Pauses.name)).all()
     return [Pause(PauseKind(row.kind), row.name, row.reason, row.paused_at, row.paused_by) for row in rows]
+
+
+def pauses_of_batch(ledger: Ledger, batch: str, workflow: str) -> list[Pause]:
+    """What holds back the cases of a batch of a workflow now."""
+    bots = select(BotsOf.bot).where(BotsOf.workflow == workflow)
+    with ledger.reading() as connection:
+        needed = set(connection.execute(bots).scalars())
+    names = {
+        PauseKind.BATCH: {batch},
+        PauseKind.WORKFLOW: {workflow},
+        PauseKind.BOT: needed,
+        PauseKind.EVERYTHING: {ALL},
+    }
+    return [one for one in all_pauses(ledger) if one.name in names[one.kind]]
 
 
 def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
@@ -96,11 +130,38 @@ def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
 
 def count_held(ledger: Ledger, paused: Pause, workflows: Collection[str] | None = None) -> int:
     """How many queued cases wait for a pause, perhaps for others as well; no more than COUNTED are counted."""
-    waiting = select(Cases.id).where(Cases.state == State.QUEUED, _is_held_by(paused)).limit(COUNTED)
-    if workflows is not None:
-        waiting = waiting.where(Cases.workflow.in_(workflows))
+    waiting = _waiting(paused, workflows)
     with ledger.reading() as connection:
         return connection.execute(select(func.count()).select_from(waiting.subquery())).scalar_one()
+
+
+def all_held(ledger: Ledger, paused: Sequence[Pause], workflows: Collection[str] | None = None) -> list[int]:
+    """The same for several pauses, in their order, at one look."""
+    if not paused:
+        return []
+    waiting = [_waiting(one, workflows).subquery() for one in paused]
+    counted = [select(func.count()).select_from(one).scalar_subquery() for one in waiting]
+    with ledger.reading() as connection:
+        return list(connection.execute(select(*counted)).one())
+
+
+def all_workflows_held(ledger: Ledger, paused: Collection[Pause]) -> dict[Pause, set[str]]:
+    """The workflows whose cases wait for each pause; of everything, none is named."""
+    bots, batches = workflows_of_bots(ledger), _workflows_of_batches(ledger, paused)
+    named = {PauseKind.BOT: bots, PauseKind.BATCH: batches}
+    return {
+        one: {one.name} if one.kind is PauseKind.WORKFLOW else named.get(one.kind, {}).get(one.name, set())
+        for one in paused
+    }
+
+
+def workflows_of_bots(ledger: Ledger) -> dict[str, set[str]]:
+    """The workflows that each bot works for."""
+    bots: dict[str, set[str]] = {}
+    with ledger.reading() as connection:
+        for bot, workflow in connection.execute(select(BotsOf.bot, BotsOf.workflow)):
+            bots.setdefault(bot, set()).add(workflow)
+    return bots
 
 
 def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None = None) -> set[str]:
@@ -147,6 +208,18 @@ def held(cases: FromClause = schema.cases) -> ColumnElement[bool]:
             )
         )
     )
+
+
+def _waiting(paused: Pause, workflows: Collection[str] | None) -> Select[Any]:
+    waiting = select(Cases.id).where(Cases.state == State.QUEUED, _is_held_by(paused)).limit(COUNTED)
+    return waiting if workflows is None else waiting.where(Cases.workflow.in_(workflows))
+
+
+def _workflows_of_batches(ledger: Ledger, paused: Collection[Pause]) -> dict[str, set[str]]:
+    names = [one.name for one in paused if one.kind is PauseKind.BATCH]
+    query = select(Batches.id, Batches.workflow).where(Batches.id.in_(names))
+    with ledger.reading() as connection:
+        return {name: {workflow} for name, workflow in connection.execute(query)}
 
 
 def _is_held_by(paused: Pause) -> ColumnElement[bool]:

@@ -4,18 +4,22 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from redis import Redis
 
-from casehand.queue import bulk_turn, chain, endings, leases
+from casehand.queue import bulk_turn, chain, endings, leases, words
 from casehand.queue.backoff import Backoff
 from casehand.queue.batches import note_finished
 from casehand.queue.dispatch import Dispatcher
 from casehand.queue.endings import Loss
 from casehand.queue.ledger import Ledger
+from casehand.queue.rolling import roll_up
 
 TURN = timedelta(seconds=6)
 """How long one process is the reconciler unless it goes on; another takes over when it is silent for so long."""
+
+LONDON = ZoneInfo("Europe/London")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Reconciler:
     name: str
     backoff: Backoff
     chance: Callable[[], float] = random.random
+    zone: ZoneInfo = LONDON
     dispatcher: Dispatcher = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,4 +64,8 @@ class Reconciler:
         note_finished(self.ledger)
         acted_on = bulk_turn.turn(self.ledger, self.name)
         chain.link_new(self.ledger)
-        return Reconciled(len(lost), self.dispatcher.top_up(), acted_on)
+        handed_over = self.dispatcher.top_up()
+        # Reasons from before they could be told apart would be rolled up as all alike.
+        if not words.catch_up(self.ledger):
+            roll_up(self.ledger, self.zone)
+        return Reconciled(len(lost), handed_over, acted_on)

@@ -11,11 +11,16 @@ from pathlib import Path
 from casehand.exceptions import CasehandError
 from casehand.queue.cells import Cell, Row, Source, as_text
 from casehand.queue.delimited import delimited
+from casehand.queue.guarded import unguarded
 from casehand.queue.spreadsheet import spreadsheet
 
 LARGEST_BYTES = 200_000_000
 LONGEST_NAME = 200
 SHOWN_CHARACTERS = 40
+
+REJECTS_COLUMNS = ("Casehand: line", "Casehand: why not taken in")
+"""What a file of rejects has besides the columns of the file they came from: when it is mended and handed in again,
+they are no part of the table."""
 
 _READERS: dict[str, Callable[[Path], Source]] = {
     ".csv": delimited,
@@ -32,7 +37,9 @@ class Table:
         self.path = path
         self.digest = digest  #: SHA-256 of the file's bytes
         self.line = source.header.line  #: where the header stands
-        self.header = _header(path, source.header.cells)
+        header = _header(path, source.header.cells)
+        self._others = [place for place, name in enumerate(header) if name in REJECTS_COLUMNS]
+        self.header = tuple(name for name in header if name not in REJECTS_COLUMNS)
         self._source = source
         self._stamp = stamp
 
@@ -43,13 +50,23 @@ class Table:
         changed meanwhile.
         """
         any_rows = False
-        for row in self._source.rows():
+        for row in self._own_rows():
             any_rows = True
             yield row
         if _stamp(self.path) != self._stamp:
             raise CasehandError(f"{self.path.name} changed while it was being read: hand it in again")
         if not any_rows:
             raise CasehandError(f"{self.path.name} has a header but no rows: check that it is the right file")
+
+    def _own_rows(self) -> Iterator[Row]:
+        """The rows; those of a file of rejects as they stood in the file that they came from."""
+        if not self._others:
+            yield from self._source.rows()
+            return
+        for row in self._source.rows():
+            own = [cell for place, cell in enumerate(row.cells) if place not in self._others]
+            if any(cell is not None for cell in own):
+                yield Row(row.line, tuple(unguarded(one) if isinstance(one, str) else one for one in own))
 
 
 def read_table(path: Path) -> Table:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -99,8 +99,10 @@ batches = Table(
     Column("done", Integer, nullable=True),
     Column("closed", Integer, nullable=True),
     Column("cancelled", Integer, nullable=True),
+    Column("finished_at", Instant, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
     Index("ix_batches_open", "id", info={ONLY: "done IS NULL"}),
+    Index("ix_batches_finished_at", "finished_at"),
 )
 
 rejections = Table(
@@ -143,9 +145,9 @@ cases = Table(
     Index("ix_cases_reference", "reference", "id"),
     Index("ix_cases_workflow_reference", "workflow", "reference", "id"),
     Index("ix_cases_batch_state", "batch", "state", "workflow"),
-    # For lists in each order, of all states or one, of all workflows or one: see `lists.py`.
+    # For lists in each order, of each state, of all workflows or one, or one batch: see `lists.py`.
     Index("ix_cases_came_in", "handed_in_at", "line", "id"),
-    Index("ix_cases_batch_came_in", "batch", "handed_in_at", "line", "id"),
+    Index("ix_cases_batch_state_came_in", "batch", "state", "handed_in_at", "line", "id"),
     Index("ix_cases_state_came_in", "state", "handed_in_at", "line", "id"),
     Index("ix_cases_workflow_state_came_in", "workflow", "state", "handed_in_at", "line", "id"),
     Index("ix_cases_state_changed", "state", "changed_at", "id"),
@@ -239,13 +241,8 @@ escalations = Table(
     ),
     # For how many wait, by why, without reading a row.
     Index("ix_escalations_waiting_kind", "kind", "opened_at", info={ONLY: IS_WAITING}),
-    *(
-        Index(name, *columns, info={ONLY: IS_WAITING})
-        for name, columns in (
-            ("ix_escalations_waiting", ["opened_at", "id"]),
-            ("ix_escalations_waiting_workflow", ["workflow", "opened_at", "id"]),
-        )
-    ),
+    Index("ix_escalations_waiting", "opened_at", "id", info={ONLY: IS_WAITING}),
+    Index("ix_escalations_waiting_workflow", "workflow", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_opened", "opened_at", "workflow", "kind", "alike"),
     Index("ix_escalations_alike", "alike", "id"),
 )
@@ -460,4 +457,41 @@ sign_ins = Table(
     Column("until", Instant, nullable=False),
     Column("used_at", Instant, nullable=True),
     comment="Who has gone to the identity provider and is expected back.",
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(32), nullable=False, unique=True),
+    Column("what", String(20), nullable=False),
+    Column("receiver", String(64), nullable=False),
+    Column("shown", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("things", Integer, nullable=False),
+    # Whether it takes in more until it is tried.
+    Column("gathers", Boolean, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("give_up_at", Instant, nullable=False),
+    Column("sent_at", Instant, nullable=True),
+    Column("error", Text, nullable=True),
+    Index("ix_messages_state_due", "state", "not_before", "id"),
+    Index("ix_messages_receiver_written", "receiver", "what", "written_at"),
+    comment="The outbox of messages to people. Nothing that a case holds is in it.",
+)
+
+told = Table(
+    "told",
+    metadata,
+    Column("receiver", String(64), primary_key=True),
+    Column("what", String(20), primary_key=True),
+    Column("subject", String(200), primary_key=True),
+    Column("since", Instant, primary_key=True),
+    Column("workflow", String(200), nullable=True),
+    Column("message", ForeignKey("messages.id"), nullable=False, index=True),
+    comment="What each receiver has been told of, so that it is told once.",
 )

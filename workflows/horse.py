@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,8 @@ class Horse:
         if not (is_wanted := self._is_wanted()):
             # Nothing is started before there is something to do.
             select.select([door], [], [])
+        # What it starts is known by the time the driver runs.
+        Thread(target=self._look_for_browser, daemon=True).start()
         self._playwright = start_driver()
         self._loop = loop = self.turns.begin(self._playwright)
         self._over = loop.create_future()
@@ -181,6 +184,10 @@ class Horse:
             return unfinished(self.ledger, timedelta(), most=1) > 0
         except DBAPIError:
             return False
+
+    def _look_for_browser(self) -> None:
+        with suppress(CasehandError):  # It is said when a case needs it.
+            find_browser(self.settings.browser)
 
     def _warm_up(self) -> None:
         with suppress(CasehandError, SystemException):  # It is said when a case needs it.

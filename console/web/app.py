@@ -12,7 +12,25 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from casehand.console.web import escalations, home, live, pictures, signing_in, worklist
+from casehand.console.web import (
+    batches,
+    case,
+    case_forms,
+    cases,
+    escalations,
+    evidence,
+    handing_in,
+    home,
+    live,
+    many,
+    pausing,
+    pictures,
+    search,
+    signing_in,
+    taking_out,
+    worklist,
+)
+from casehand.console.web.chores import Chores
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
 from casehand.console.web.live import Watcher
@@ -22,7 +40,13 @@ from casehand.console.web.signing_in import Entrance
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 
-FAMILIES: tuple[ModuleType, ...] = (home, live, signing_in, worklist, escalations, pictures)
+FAMILIES: tuple[ModuleType, ...] = (
+    *(home, live, signing_in, search),
+    *(cases, case, case_forms, evidence),
+    *(worklist, escalations, pictures),
+    *(handing_in, taking_out, batches),
+    *(pausing, many),
+)
 """The files whose `routes` there are, one for each family of pages."""
 
 
@@ -47,7 +71,7 @@ def _routes() -> list[BaseRoute]:
 
 @asynccontextmanager
 async def _watching(app: Starlette) -> AsyncIterator[None]:
-    async with app.state.watcher:
+    async with app.state.watcher, Chores(app.state.site):
         yield
 
 

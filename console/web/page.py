@@ -14,6 +14,8 @@ from casehand.console.web.door import Door
 
 FORM_BYTES = 2_000_000
 """What a form may send: a text of 100,000 characters can be six times as long when it is encoded."""
+PASSED = 20
+"""Up to so many times what may be sent is taken in without being kept, so that the answer is read."""
 MOST_FIELDS = 2_000
 MOST_FILES = 1
 
@@ -27,12 +29,13 @@ def page(
     right: Right | None = None,
     methods: Sequence[str] = ("GET",),
     largest: int = FORM_BYTES,
+    too_large: Show | None = None,
     needs_sign_in: bool = True,
 ) -> Route:
     """A route of the pages, named as its function.
 
     `right` is what a person must have for one workflow at least: the function itself checks for which.
-    `largest` is how many bytes may be sent.
+    `largest` is how many bytes may be sent; `too_large` answers when it is more, in place of a refusal.
     """
 
     async def answer(request: Request) -> Response:
@@ -44,8 +47,13 @@ def page(
         if request.method != "POST":
             return await run_in_threadpool(show, limited)
         form = limited.form(max_fields=MOST_FIELDS, max_files=MOST_FILES, max_part_size=largest)
-        async with form as limited.state.form:
-            return await run_in_threadpool(show, limited)
+        try:
+            async with form as limited.state.form:
+                return await run_in_threadpool(show, limited)
+        except _TooLarge:
+            if too_large is None:
+                raise
+            return await run_in_threadpool(too_large, limited)
 
     return Route(path, answer, methods=list(methods), name=show.__name__)
 
@@ -65,8 +73,12 @@ def _check_right(request: Request, right: Right | None) -> None:
         raise HTTPException(403, f"You may not {right}.")
 
 
+class _TooLarge(HTTPException):
+    """More was sent than may be."""
+
+
 def _limited(request: Request, largest: int) -> Receive:
-    """What is sent, up to so many bytes. Raises HTTPException beyond."""
+    """What is sent, up to so many bytes. Raises _TooLarge beyond."""
     taken = 0
 
     async def receive() -> Message:
@@ -74,7 +86,16 @@ def _limited(request: Request, largest: int) -> Receive:
         message = await request.receive()
         taken += len(message.get("body", b""))
         if taken > largest:
-            raise HTTPException(413)
+            await _let_pass(request, message, largest * PASSED)
+            raise _TooLarge(413)
         return message
 
     return receive
+
+
+async def _let_pass(request: Request, message: Message, most: int) -> None:
+    """Take the rest in and keep none of it: a browser reads no answer before it has sent all it has."""
+    passed = 0
+    while message.get("more_body") and passed < most:
+        message = await request.receive()
+        passed += len(message.get("body", b""))

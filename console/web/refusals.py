@@ -6,12 +6,13 @@ from http import HTTPStatus
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from casehand.console.desk import NoSuchCase, NotAllowed, Taken, TooLate
+from casehand.console.desk import NoSuchBatch, NoSuchBulk, NoSuchCase, NotAllowed, Taken, TooLate
 from casehand.console.web.rendering import is_live_request, render
 from casehand.exceptions import CasehandError
 from casehand.queue.ledger import new_id
@@ -45,7 +46,14 @@ ADVICE: Mapping[int, str] = {
 }
 
 
-STATUSES: Mapping[type[Exception], int] = {NotAllowed: 403, NoSuchCase: 404, TooLate: 409, Taken: 409}
+STATUSES: Mapping[type[Exception], int] = {
+    NotAllowed: 403,
+    NoSuchCase: 404,
+    NoSuchBatch: 404,
+    NoSuchBulk: 404,
+    TooLate: 409,
+    Taken: 409,
+}
 """What a CasehandError is to a browser, where it is not just a wrong request."""
 
 
@@ -60,7 +68,9 @@ def refusal(request: Request, status: int, why: str | None = None, fault: str | 
 
 
 async def show_refusal(request: Request, error: Exception) -> Response:
-    """The page for a refusal that was raised."""
+    """The page for a refusal that was raised, with the navigation for who is signed in."""
+    if getattr(request.state, "person", None) is None:
+        await run_in_threadpool(request.app.state.door.let_in, request)
     if isinstance(error, HTTPException):
         phrase = HTTPStatus(error.status_code).phrase
         why = error.detail if error.detail != phrase else None

@@ -1,17 +1,28 @@
 """Settings: from the environment with the prefix CASEHAND_, or a casehand.toml in the working directory."""
 
 import os
+import re
 import tomllib
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -19,6 +30,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue.backoff import Backoff
 from casehand.queue.breaker import BreakerPolicy
 from casehand.queue.vault import Vault
+from casehand.tell import SmtpSettings, SmtpVariables, TellSettings, is_mail
 
 PREFIX = "CASEHAND_"
 FILE = Path("casehand.toml")
@@ -58,14 +70,34 @@ class Settings(BaseSettings):
     retry_longest_seconds: float = Field(default=900, gt=0)
     browser_cases: int = Field(default=5000, gt=0)  #: cases after which a horse is renewed in any case
     pictures: Literal["all", "escalations"] = "all"  #: around each change too, or of what a person must see
-    time_zone: str = "Europe/London"  #: whose days the figures are counted by
+    time_zone: str = "Europe/London"  #: whose local time is shown, and whose days figures are counted by
     breaker_failures: int = Field(default=5, ge=1)
     breaker_first_seconds: float = Field(default=30, gt=0)
     breaker_longest_seconds: float = Field(default=900, gt=0)
     bot: dict[str, dict[str, str]] = Field(default_factory=dict)  #: [bot.NAME] in casehand.toml
-    console: dict[str, Any] = Field(
-        default_factory=dict
-    )  #: [console] in casehand.toml; see console/web/settings.py
+    console: dict[str, Any] = Field(default_factory=dict)  #: [console]: see console/web/settings.py
+    console_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+")  #: where the web pages are
+    smtp: SmtpSettings | None = None  #: [smtp] in casehand.toml
+    tell: tuple[TellSettings, ...] = ()  #: each [[tell]] in casehand.toml
+    summary_at: time = time(8)  #: when the daily summary is sent, in Europe/London
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"there is no time zone {name}: give one such as Europe/London") from None
+        return name
+
+    @model_validator(mode="after")
+    def _check_mail_can_be_sent(self) -> Self:
+        addresses = [one.get_secret_value() for entry in self.tell for one in entry.to]
+        if self.smtp is None and any(map(is_mail, addresses)):
+            raise ValueError(
+                "a [[tell]] names a mailto: receiver: set [smtp], or CASEHAND_SMTP_HOST and _SENDER"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -77,16 +109,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_time_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"there is no time zone {name}: give one such as Europe/London") from None
-        return name
+        return (
+            init_settings,
+            env_settings,
+            SmtpVariables(settings_cls),
+            TomlConfigSettingsSource(settings_cls),
+        )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -157,13 +185,28 @@ def load_settings(**given: Any) -> Settings:
         settings = Settings(**given)
     except tomllib.TOMLDecodeError as error:
         raise CasehandError(f"casehand.toml cannot be read ({error}): correct it") from None
+    except SettingsError as error:
+        named = re.search(r'field "(\w+)"', str(error))
+        name = f"{PREFIX}{named[1].upper()}" if named else "a variable"
+        raise CasehandError(f"{name} is wrong: it must be JSON (in {FILE} it is easier to write)") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        why = first["msg"].removeprefix("Value error, ")
-        raise CasehandError(f"{name} is wrong: {why[:1].lower()}{why[1:]}") from None
+        raise CasehandError(_as_one_line(error.errors()[0])) from None
     _make_private(settings.home)
     return settings
+
+
+def _as_one_line(error: ErrorDetails) -> str:
+    said = error["msg"].removeprefix("Value error, ")
+    match error["loc"]:
+        case ():
+            return said
+        case ("tell", int(place), *within):
+            of = ".".join(str(part) for part in within if isinstance(part, str))
+            return f"[[tell]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
+        case ("smtp",):
+            return f"[smtp] is wrong: {said[:1].lower()}{said[1:]}"
+        case place:
+            return f"{PREFIX}{'_'.join(map(str, place)).upper()} is wrong: {said[:1].lower()}{said[1:]}"
 
 
 def bot_prefix(name: str) -> str:

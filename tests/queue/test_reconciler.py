@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisIsAway
 from redis.retry import Retry
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from casehand.queue import attempts, commits, schema
 from casehand.queue.attempts import GRACE, LEASE, Begun
@@ -44,6 +45,27 @@ def test_a_pass_notes_the_batches_that_are_over(
     reconciler.reconcile()
     with ledger.reading() as connection:
         assert connection.execute(select(schema.batches.c.done)).scalar() == 1
+
+
+def test_a_pass_links_the_audit_and_rolls_up_the_figures(
+    ledger: Ledger, reconciler: Reconciler, take_in: TakeIn, begin: Begin
+) -> None:
+    begin(take_in())
+    take_in("HB000002", state="done", changed_at=ledger.clock() - timedelta(days=1))
+    reconciler.reconcile()
+    with ledger.reading() as connection:
+        assert connection.execute(select(schema.audit_head.c.length)).scalar() == 1
+        assert connection.execute(select(schema.figures.c.number)).scalar() == 1
+
+
+def test_a_turn_tells_the_log_of_the_audits_head(
+    reconciler: Reconciler, take_in: TakeIn, begin: Begin
+) -> None:
+    begin(take_in())
+    with capture_logs() as logs:
+        reconciler.turn()
+        reconciler.turn()
+    assert [entry["head"][:2] for entry in logs if entry["event"] == "audit_head"] == ["1:"]
 
 
 def test_what_a_dead_worker_held_is_handed_to_another_within_thirty_seconds(

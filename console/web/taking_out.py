@@ -1,0 +1,70 @@
+"""Taking out: a batch's results and its rejects, as files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from casehand.console.desk import Desk
+from casehand.console.rights import Right
+from casehand.console.web.page import page
+from casehand.queue.sheets import Sheet, as_csv, write_excel
+
+TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+PIECE = 1 << 16
+
+
+def batch_results(request: Request) -> Response:
+    """Give out what became of every row."""
+    desk: Desk = request.state.desk
+    name, kind = _asked(request)
+    sheet = desk.results(name, kind, request.app.state.site.zone)
+    return _as_file(request, sheet, f"{name}-results", kind)
+
+
+def batch_rejects(request: Request) -> Response:
+    """Give out the rows that were not taken in."""
+    desk: Desk = request.state.desk
+    name, kind = _asked(request)
+    return _as_file(request, desk.rejects(name, kind), f"{name}-rejects", kind)
+
+
+routes = [
+    page("/batches/{name}/results.{kind}", batch_results, right=Right.HAND_IN),
+    page("/batches/{name}/rejects.{kind}", batch_rejects, right=Right.HAND_IN),
+]
+
+
+def _asked(request: Request) -> tuple[str, str]:
+    kind = request.path_params["kind"]
+    if kind not in TYPES:
+        raise HTTPException(404)
+    return request.path_params["name"], kind
+
+
+def _as_file(request: Request, sheet: Sheet, name: str, kind: str) -> Response:
+    pieces = as_csv(sheet) if kind == "csv" else _excel(sheet, request.app.state.site.settings.home)
+    # A batch's name is letters, figures and hyphens, so it needs no marks here.
+    headers = {"content-disposition": f'attachment; filename="{name}.{kind}"'}
+    return StreamingResponse(pieces, media_type=TYPES[kind], headers=headers)
+
+
+def _excel(sheet: Sheet, home: Path) -> Iterator[bytes]:
+    """A workbook can only be sent when it is whole: until then it is a file that has no name."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with TemporaryFile(dir=home) as file:
+        write_excel(sheet, file)
+        yield from _read_back(file)
+
+
+def _read_back(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(PIECE):
+        yield piece

@@ -1,0 +1,270 @@
+"""Figures for service managers: how cases ended by local day, why people were asked, and what that saved.
+
+How ended cases ended never changes, so what is past is rolled up once, into rows by day; only the last minutes
+are counted from the cases themselves.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Select, func, literal, select, union_all
+
+from casehand.queue import schema
+from casehand.queue.ledger import Ledger
+from casehand.queue.lists import branches
+from casehand.queue.outcome import EscalationKind
+from casehand.queue.rolling import catch_up
+from casehand.queue.similar import Example, examples
+from casehand.queue.state import OPEN
+from casehand.queue.tally import SPANS, End, count_ends, count_reasons, windows
+
+Cases = schema.cases.c
+Escalations = schema.escalations.c
+Figures = schema.figures.c
+Reasons = schema.figures_reasons.c
+Head = schema.figures_head.c
+Workflows = schema.workflows.c
+
+LONDON = ZoneInfo("Europe/London")
+
+MOST_REASONS = 20
+
+EPOCH = date(1970, 1, 1)
+
+WORKED = (End.DONE_ALONE, End.DONE_AFTER_PERSON, End.CLOSED)
+"""Cancelled cases were worked by nobody, and count neither in the share nor in the times."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How many cases of a workflow ended on a day, by how they did, and how many were put in front of a person."""
+
+    day: date
+    workflow: str
+    ends: Mapping[End, int]
+    escalated: int  #: times that a case was put in front of a person on that day
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why people were asked, and how often."""
+
+    workflow: str
+    kind: EscalationKind
+    alike: str | None  #: the same for reasons that differ only in their numbers
+    number: int
+    example: Example | None  #: the latest; none where it has been erased or is not to be seen
+
+
+@dataclass(frozen=True)
+class Times:
+    """From arrival to end, as near as the spans are: within a fifth or so."""
+
+    number: int
+    median: timedelta
+    nine_in_ten: timedelta  #: as long as nine in ten took, or less
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a service manager wants to know of some days."""
+
+    since: date
+    until: date  #: with this day
+    days: list[Ended]
+    ends: Mapping[End, int]
+    escalated: int
+    share_alone: float | None  #: of what was done or closed, what was done without a person; None for none
+    minutes_given_back: float
+    times: Times | None
+    reasons: list[Reason]  #: most frequent first
+    oldest_open: datetime | None  #: when the oldest case that is still open came in
+
+
+def overview(
+    ledger: Ledger,
+    since: date,
+    until: date,
+    zone: ZoneInfo = LONDON,
+    workflows: Collection[str] | None = None,
+    with_examples: bool = True,
+) -> Overview:
+    """The figures of the local days from `since` to `until`, with both; `workflows` is what a person may see."""
+    catch_up(ledger, zone)
+    with ledger.reading() as connection:
+        found = _Counted(connection, since, until, zone, workflows, ledger.clock())
+        ends = found.ends()
+        days = _by_day(ends, found.escalated())
+        by_hand = connection.execute(select(Workflows.name, Workflows.minutes_by_hand))
+        minutes = {row.name: row.minutes_by_hand for row in by_hand}
+        return Overview(
+            since=since,
+            until=until,
+            days=days,
+            ends=_summed(days),
+            escalated=sum(day.escalated for day in days),
+            share_alone=_share_alone(_summed(days)),
+            minutes_given_back=sum(minutes.get(day.workflow, 0) * _done(day.ends) for day in days),
+            times=_times(found.spans()),
+            reasons=_reasons(ledger, connection, found.reasons(), with_examples),
+            oldest_open=_oldest_open(connection, workflows),
+        )
+
+
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
+
+class _Counted:
+    """Rows of one look: those rolled up, and beside them what has come since."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        since: date,
+        until: date,
+        zone: ZoneInfo,
+        workflows: Collection[str] | None,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._days = (since, until)
+        self._workflows = workflows
+        rolled = connection.execute(select(Head.until)).scalar_one()
+        # Neither before there were computers nor beyond tomorrow has anything ended, whatever somebody asks for.
+        first, last = max(since, EPOCH), min(until, now.astimezone(zone).date() + timedelta(days=1))
+        begin = datetime.combine(first, time(), zone)
+        end = datetime.combine(last + timedelta(days=1), time(), zone)
+        fresh = list(windows(max(begin, rolled or begin), end, zone))
+        self._fresh_ends = [row for window in fresh for row in count_ends(connection, window)]
+        self._fresh_reasons = [row for window in fresh for row in count_reasons(connection, window)]
+
+    def ends(self) -> dict[tuple[date, str, str], int]:
+        """How many ended, by day, workflow and end."""
+        group = (Figures.day, Figures.workflow, Figures.end)
+        rolled = self._of_days(select(*group, func.sum(Figures.number)), Figures).group_by(*group)
+        counted = self._from(rolled)
+        for day, workflow, end, _, number in self._seen(self._fresh_ends):
+            counted[day, workflow, end] = counted.get((day, workflow, end), 0) + number
+        return counted
+
+    def spans(self) -> dict[int, int]:
+        """How many took how long."""
+        rolled = self._of_days(select(Figures.took, func.sum(Figures.number)), Figures).where(
+            Figures.end.in_(WORKED)
+        )
+        spans = {key: number for (key,), number in self._from(rolled.group_by(Figures.took)).items()}
+        for _, _, end, took, number in self._seen(self._fresh_ends):
+            if end in WORKED:
+                spans[took] = spans.get(took, 0) + number
+        return spans
+
+    def escalated(self) -> dict[tuple[date, str], int]:
+        """How many escalations were opened, by day and workflow."""
+        group = (Reasons.day, Reasons.workflow)
+        rolled = self._of_days(select(*group, func.sum(Reasons.number)), Reasons).group_by(*group)
+        counted = self._from(rolled)
+        for day, workflow, _, _, number in self._seen(self._fresh_reasons):
+            counted[day, workflow] = counted.get((day, workflow), 0) + number
+        return counted
+
+    def reasons(self) -> list[tuple[tuple[str, str, bytes], int]]:
+        """The most frequent reasons: workflow, kind and what is alike, with how often."""
+        group = (Reasons.workflow, Reasons.kind, Reasons.alike)
+        rolled = self._of_days(select(*group, func.sum(Reasons.number)), Reasons).group_by(*group)
+        counted = self._from(rolled)
+        for _, workflow, kind, alike, number in self._seen(self._fresh_reasons):
+            counted[workflow, kind, alike] = counted.get((workflow, kind, alike), 0) + number
+        return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]
+
+    def _of_days(self, query: Select[Any], table: Any) -> Select[Any]:
+        query = query.where(table.day.between(*self._days))
+        return query if self._workflows is None else query.where(table.workflow.in_(self._workflows))
+
+    def _from(self, query: Select[Any]) -> dict[Any, int]:
+        return {tuple(row[:-1]): int(row[-1]) for row in self._connection.execute(query)}
+
+    def _seen(self, rows: list[Row]) -> list[Row]:
+        return [row for row in rows if self._workflows is None or row[1] in self._workflows]
+
+
+def _by_day(
+    ends: Mapping[tuple[date, str, str], int], escalated: Mapping[tuple[date, str], int]
+) -> list[Ended]:
+    found: dict[tuple[date, str], dict[End, int]] = {key: dict.fromkeys(End, 0) for key in escalated}
+    for (day, workflow, end), number in ends.items():
+        found.setdefault((day, workflow), dict.fromkeys(End, 0))[End(end)] = number
+    return [Ended(*key, found[key], escalated.get(key, 0)) for key in sorted(found)]
+
+
+def _summed(days: Iterable[Ended]) -> dict[End, int]:
+    total = dict.fromkeys(End, 0)
+    for day in days:
+        for end, number in day.ends.items():
+            total[end] += number
+    return total
+
+
+def _done(ends: Mapping[End, int]) -> int:
+    return ends[End.DONE_ALONE] + ends[End.DONE_AFTER_PERSON]
+
+
+def _share_alone(ends: Mapping[End, int]) -> float | None:
+    worked = sum(ends[end] for end in WORKED)
+    return ends[End.DONE_ALONE] / worked if worked else None
+
+
+def _times(spans: Mapping[int, int]) -> Times | None:
+    number = sum(spans.values())
+    if not number:
+        return None
+    return Times(number, _quantile(spans, number / 2), _quantile(spans, number * 0.9))
+
+
+def _quantile(spans: Mapping[int, int], rank: float) -> timedelta:
+    """How long the case of that rank took, as if those of its span were spread over it evenly."""
+    passed = 0
+    for span in sorted(spans):
+        if passed + spans[span] >= rank:
+            begin = SPANS[span - 1] if span else 0
+            end = SPANS[span] if span < len(SPANS) else SPANS[-1]
+            return timedelta(seconds=begin + (end - begin) * (rank - passed) / spans[span])
+        passed += spans[span]
+    return timedelta(seconds=SPANS[-1])
+
+
+def _reasons(
+    ledger: Ledger,
+    connection: Connection,
+    counted: Sequence[tuple[tuple[str, str, bytes], int]],
+    with_examples: bool,
+) -> list[Reason]:
+    latest = _latest(connection, [alike for (_, _, alike), _ in counted if alike]) if with_examples else {}
+    shown = examples(ledger, connection, list(latest.values()))
+    return [
+        Reason(workflow, EscalationKind(kind), alike.hex() or None, number, shown.get(latest.get(alike, 0)))
+        for (workflow, kind, alike), number in counted
+    ]
+
+
+def _latest(connection: Connection, alike: Sequence[bytes]) -> dict[bytes, int]:
+    """The latest escalation with each of these reasons, each the last of its part of the index."""
+    if not alike:
+        return {}
+    each = [
+        select(literal(one).label("alike"), func.max(Escalations.id).label("id")).where(
+            Escalations.alike == one
+        )
+        for one in set(alike)
+    ]
+    return {one: latest for one, latest in connection.execute(union_all(*each)) if latest is not None}
+
+
+def _oldest_open(connection: Connection, workflows: Collection[str] | None) -> datetime | None:
+    firsts = [
+        select(func.min(Cases.handed_in_at)).where(*([] if part is None else [part])).scalar_subquery()
+        for part in branches((Cases.workflow, workflows), (Cases.state, OPEN))
+    ]
+    return min((at for at in connection.execute(select(*firsts)).one() if at is not None), default=None)
