@@ -24,7 +24,6 @@ from casehand.console.web import (
     live,
     many,
     pausing,
-    pictures,
     search,
     signing_in,
     taking_out,
@@ -43,7 +42,7 @@ from casehand.exceptions import CasehandError
 FAMILIES: tuple[ModuleType, ...] = (
     *(home, live, signing_in, search),
     *(cases, case, case_forms, evidence),
-    *(worklist, escalations, pictures),
+    *(worklist, escalations),
     *(handing_in, taking_out, batches),
     *(pausing, many),
 )
