@@ -27,7 +27,6 @@ from casehand.console.web import (
     many,
     messages,
     pausing,
-    pictures,
     search,
     signing_in,
     taking_out,
@@ -47,7 +46,7 @@ from casehand.exceptions import CasehandError
 FAMILIES: tuple[ModuleType, ...] = (
     *(home, live, signing_in, search),
     *(cases, case, case_forms, evidence),
-    *(worklist, escalations, pictures),
+    *(worklist, escalations),
     *(handing_in, taking_out, batches),
     *(pausing, many),
     *(figures, audit, messages),
