@@ -6,7 +6,7 @@ the audit in the transaction of what it changes.
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
 from casehand.queue.pauses import ALL, PauseKind
 from casehand.queue.preview import BatchPreview, preview
+from casehand.queue.results import RowResult
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
@@ -356,6 +357,11 @@ class Desk:
         """What became of every row of a batch, to be given out as a file of that kind; the audit says that it was."""
         self._note_taken_out("results", name, kind)
         return results.result_sheet(self.ledger, name, zone)
+
+    def result_rows(self, name: str) -> Iterator[RowResult]:
+        """The same for programs."""
+        self._note_taken_out("results", name, "json")
+        return results.results_of(self.ledger, name)
 
     def rejects(self, name: str, kind: str) -> Sheet:
         """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too."""
