@@ -14,6 +14,7 @@ from casehand.console.web.form import Drawn, draw, typed_from, typed_of
 from casehand.console.web.home import WHY
 from casehand.console.web.looking import Looked, find_waiting, look
 from casehand.console.web.page import page
+from casehand.console.web.paths import case_path
 from casehand.console.web.rendering import render
 from casehand.console.web.settling import (
     Settling,
@@ -139,6 +140,9 @@ def _show(
         typed=_typed(request),
         why=WHY,
         explained=EXPLAINED,
+        story_path=case_path(
+            looked.line.reference, looked.line.id if "workflow" in request.query_params else None
+        ),
         settled_words=SETTLED,
         Action=Action,
     )

@@ -171,12 +171,12 @@ def _draw(
         kind=kind.name,
         name=name,
         id=_first(parts).id if parts else place,
-        title=_title(field),
+        title=_title(schema, field),
         help=field.help,
         required=field.required,
         choices=_choices(kind, field),
         values=values,
-        error=None if fault is None else _sentence(f"{_title(field)} {fault}"),
+        error=None if fault is None else _sentence(f"{_title(schema, field)} {fault}"),
         longest=field.longest,
         parts=parts,
     )
@@ -335,10 +335,11 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _title(field: FormField) -> str:
-    """Its title; one that pydantic made of the name is written as a sentence begins, as all else here."""
+def _title(schema: Any, field: FormField) -> str:
+    """The title that its author gave it; else its name, and not that of its class, which others may have too."""
     words = field.name.replace("_", " ")
-    return words.capitalize() if field.title == words.title() else field.title
+    given = schema["properties"][field.name].get("title", words.title())
+    return words.capitalize() if given == words.title() else str(given)
 
 
 def _first(fields: Sequence[Drawn]) -> Drawn:

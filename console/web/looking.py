@@ -10,7 +10,7 @@ from starlette.requests import Request
 from casehand.console.actions import Action
 from casehand.console.desk import Desk
 from casehand.console.rights import Right
-from casehand.console.web.pictures import is_picture, picture_path
+from casehand.console.web.evidence import NAME
 from casehand.console.web.site import Site
 from casehand.queue.cases import (
     AttemptStory,
@@ -146,19 +146,19 @@ def _of_attempt(
     # An attempt whose horse was killed has written no steps, and yet has left pictures.
     for file in _left(site, case, attempt.number):
         named.setdefault(file, file.removesuffix(".jpg").partition("-")[2].replace("-", " "))
-    pictures = [(title, file) for file, title in sorted(named.items()) if is_picture(file)]
+    kept = _left(site, case, attempt.number)
+    pictures = [(title, file) for file, title in sorted(named.items()) if file in kept]
     return Evidence(
         attempt=attempt,
         steps=tuple(_visible(step, sees_data) for step in attempt.steps[-MOST_STEPS:]),
         left_out=max(0, len(attempt.steps) - MOST_STEPS),
-        pictures=tuple(one for one in pictures if picture_path(site, case, attempt.number, one[1]).is_file())
-        if sees_data
-        else (),
+        pictures=tuple(pictures) if sees_data else (),
     )
 
 
 def _left(site: Site, case: str, attempt: int) -> Sequence[str]:
-    return sorted(file.name for file in (site.settings.evidence / case / str(attempt)).glob("[0-9]*.jpg"))
+    folder = site.settings.evidence / case / str(attempt)
+    return sorted(file.name for file in folder.glob("*.jpg") if NAME.fullmatch(file.name))
 
 
 def _visible(step: dict[str, object], sees_data: bool) -> dict[str, object]:

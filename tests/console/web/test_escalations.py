@@ -401,7 +401,7 @@ def test_a_developer_sees_nothing_of_what_a_case_holds(
     page.goto("/escalations?show=reasons")
     assert "the claim is closed" not in page.content().lower()
     file = next((served.site.settings.evidence / served.made.question / "1").glob("*.jpg")).name
-    assert page.request.get(f"/pictures/{served.made.question}/1/{file}").status == 403
+    assert page.request.get(f"/evidence/{served.made.question}/1/{file}").status == 403
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.DEVELOPER])

@@ -50,6 +50,34 @@ PAGES = (
     Shown("search", "/search?q=HB0001"),
     Shown("search-reasons", "/search?q=claim+closed", Role.CASEWORKER),
     Shown("search-nothing", "/search?q=zzz", Role.VIEWER),
+    Shown("escalations", "/escalations"),
+    Shown("escalations-none", "/escalations?show=mine"),
+    Shown("escalations-narrowed", "/escalations?kind=question&due=soon&sort=due"),
+    Shown("escalations-reasons", "/escalations?show=reasons"),
+    Shown("escalation-question", lambda made: f"/escalations/{made.question}"),
+    Shown(
+        "escalation-form-wrong",
+        lambda made: f"/escalations/{made.form}",
+        goes=lambda page: page.get_by_role("button", name="Answer and send back").click(),
+    ),
+    Shown("escalation-exception", lambda made: f"/escalations/{made.business}"),
+    Shown("escalation-in-doubt", lambda made: f"/escalations/{made.doubt}"),
+    Shown("escalation-hostile", lambda made: f"/escalations/{made.hostile}"),
+    Shown("escalation-settled", lambda made: f"/escalations/{made.closed}"),
+    Shown("escalation-for-developers", lambda made: f"/escalations/{made.question}", role=Role.DEVELOPER),
+    Shown("escalation-hand-on", lambda made: f"/escalations/{made.business}?do=hand+on"),
+    Shown("escalation-due", lambda made: f"/escalations/{made.business}?do=set+due"),
+    Shown("escalation-return", lambda made: f"/escalations/{made.failure}?do=return"),
+    Shown(
+        "escalation-amend-wrong",
+        lambda made: f"/escalations/{made.business}?do=amend",
+        goes=lambda page: (
+            page.get_by_label("Weekly rent").fill("a lot"),
+            page.get_by_role("button", name="Check and send back").click(),
+        ),
+    ),
+    Shown("escalation-close", lambda made: f"/escalations/{made.doubt}?do=close"),
+    Shown("escalation-cancel", lambda made: f"/escalations/{made.business}?do=cancel"),
 )
 
 
