@@ -25,6 +25,9 @@ Attempts = schema.attempts.c
 Escalations = schema.escalations.c
 Batches = schema.batches.c
 
+STRUCTURE = frozenset({"name", "at", "seconds", "end"})
+"""What of a step tells nothing of the case."""
+
 FAULT = re.compile(r"the workflow has a fault: (?P<error>\w+) at (?P<place>[\w.-]+:[0-9]+)")
 """Why a case is escalated whose workflow is at fault."""
 
@@ -437,11 +440,11 @@ def _attempts(connection: Connection, key: Key | None, case: str, with_data: boo
 def _steps(key: Key | None, sealed: bytes | None, with_data: bool) -> list[dict[str, object]]:
     text = _opened(key, sealed)
     steps: list[dict[str, object]] = [] if text is None else json.loads(text)
-    return steps if with_data else [_without_evidence(step) for step in steps]
+    return steps if with_data else [_without_data(step) for step in steps]
 
 
-def _without_evidence(step: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in step.items() if name != "evidence"}
+def _without_data(step: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in step.items() if name in STRUCTURE}
 
 
 def _escalations(

@@ -206,6 +206,7 @@ def _change(story: CaseStory, intent: Intent, kept: Sequence[str]) -> Change:
     steps = {} if attempt is None else {str(step["name"]): step for step in attempt.steps}
     before, after = steps.get(f"{BEGINS}{intent.name}", {}), steps.get(f"{MADE}{intent.name}", {})
     if intent.state is CommitState.FOUND:
+        # Nobody saw what was there before.
         after = steps.get(f"{FOUND}{intent.name}", {})
     return Change(
         intent=intent,

@@ -502,6 +502,32 @@ def test_a_result_and_a_change_of_a_person_are_told(page_for: PageFor, served: A
     assert PUT_ON in changed.inner_text().lower()
 
 
+def test_what_the_system_showed_before_and_after_stands_beside_the_change(
+    page_for: PageFor, served: Any, sampler: Sampler, finds_nothing: FindsNothing
+) -> None:
+    case = served.made.queued
+    begun = sampler.begin(case)
+    intent = commits.intend(served.ledger, case, begun.number, PUT_ON, "benefits", SETTLES)
+    assert intent is not None
+    assert commits.resolve(served.ledger, case, begun.number, intent, CommitState.MADE)
+    at = NOW.isoformat()
+    steps = [
+        {"name": f"begins: {PUT_ON}", "at": at, "shows": {"weekly award": "£104.10"}},
+        {"name": f"made: {PUT_ON}", "at": at, "shows": {"weekly award": "£112.40", "<b>": "=1+1"}},
+    ]
+    assert endings.end(served.ledger, begun, Done(None), json.dumps(steps), Backoff(), 0.0) is not None
+    page = page_for("viewer", viewport={"width": 375, "height": 740})
+    visit(page, served, "queued")
+    changed = page.get_by_role("region", name="What was changed in the legacy system")
+    expect(changed).to_contain_text("and read back from benefits by attempt 1: weekly award £112.40")
+    row = page.get_by_role("table", name="What benefits showed before and after").get_by_role("row").nth(1)
+    assert row.inner_text().split("\t") == ["Weekly award", "£104.10", "£112.40"]
+    finds_nothing(page)
+    developer = page_for("developer")
+    visit(developer, served, "queued")
+    assert "112.40" not in developer.content()
+
+
 def _rent(reference: str) -> dict[str, str]:
     return {"claim": reference, "weekly_rent": "90.00", "from_date": "2026-11-30", "claimant": "Mx Test Oak"}
 
