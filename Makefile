@@ -62,6 +62,10 @@ check: .venv/installed home ## look for faults without running anything: ruff an
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 
+.PHONY: screenshots
+screenshots: .venv/checked ## write a picture of every page of the console, wide and narrow, to docs/images/console/
+	@$(CLEARING_TMP) SCREENSHOTS=docs/images/console .venv/bin/pytest -o cache_dir=$(CACHE)/pytest tests/console/web/test_every_page.py $(ARGS)
+
 .PHONY: vendor
 vendor: .venv/installed ## for maintainers: fetch the styles and scripts of the web pages anew (needs npm)
 	@.venv/bin/python -m casehand.console.web.vendor

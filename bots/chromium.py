@@ -203,7 +203,8 @@ def _behind_wrapper(command: Path) -> Path | None:
     """The binary that a shell wrapper starts: a wrapper's death would leave the browser running."""
     here = command.resolve()
     try:
-        text = here.read_bytes()[:65_536]
+        with here.open("rb") as file:  # A browser's own binary has hundreds of megabytes.
+            text = file.read(65_536)
     except OSError:
         return None
     if not text.startswith(b"#!"):

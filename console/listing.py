@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from casehand.queue.guarded import guarded
+
 LINE = 10_000
 """Characters to a line that goes to a file or another program."""
 
 LIST_LIMIT = 200
 """How many lines of a list are enough for a person who did not say."""
-
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 NEEDS_A_PERSON = 3
 """The exit code of what worked, but left something that needs a person."""
@@ -54,7 +54,7 @@ def stream_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     """CSV to standard output, for spreadsheets: no cell can be taken for a formula."""
     file = csv.writer(sys.stdout, lineterminator="\n")
     file.writerow(columns)
-    file.writerows([_harmless(cell) for cell in row] for row in rows)
+    file.writerows([harmless(cell) for cell in row] for row in rows)
 
 
 def say_there_are_more(listed: int, last: str) -> None:
@@ -98,9 +98,10 @@ def shown(value: object) -> str:
     return "".join(one if one.isprintable() else "�" for one in str(value))
 
 
-def _harmless(cell: object) -> object:
+def harmless(cell: object) -> object:
+    """A value for a cell of a file, which no spreadsheet takes for a formula."""
     plain = as_plain(cell)
-    return f"'{plain}" if isinstance(plain, str) and plain.startswith(FORMULA_SIGNS) else plain
+    return guarded(plain) if isinstance(plain, str) else plain
 
 
 def as_plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from casehand.console.capacity import Machine
+from casehand.console.companion import Companion
 from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
@@ -60,14 +62,14 @@ def work(
 
 
 def up(workers: Workers = None, lanes: Lanes = None) -> None:
-    """Run everything on this machine, until stopped: the queue and the workers."""
+    """Run everything on this machine, until stopped: the queue, the workers and the supervisors' pages."""
     office = Office()
     size = _sized(office, workers, lanes)
     say(
         f"Working up to {counted(size.at_once, 'case')} of {office.settings.home.absolute()} at once; Ctrl+C stops."
     )
     say("Hand in a batch from another terminal: casehand enqueue WORKFLOW FILE")
-    _run(office, size, burst=False)
+    _run(office, size, burst=False, serves=True)
 
 
 def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -120,7 +122,7 @@ def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
             )
 
 
-def _run(office: Office, size: _Size, burst: bool) -> None:
+def _run(office: Office, size: _Size, burst: bool, serves: bool = False) -> None:
     check_skipping_works()
     office.settings.vault()
     for workflow in office.workflows:
@@ -129,26 +131,38 @@ def _run(office: Office, size: _Size, burst: bool) -> None:
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
     _warn_of_idle_lanes(office, size)
-    _run_crew(office, size, burst)
+    _run_crew(office, size, burst, serves)
 
 
-def _run_crew(office: Office, size: _Size, burst: bool) -> None:
+def _run_crew(office: Office, size: _Size, burst: bool, serves: bool) -> None:
     patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
     watching = Watch(office.ledger, patience) if burst else nullcontext()
     embedded = nullcontext() if office.settings.redis_url else EmbeddedValkey(office.settings.home)
     logs = _logs(office) if watched else None
     # The crew first: its horses get ready while the queue is started.
-    beside = _tell if office.settings.tell else None
-    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, beside)
+    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, list(_companions(office, serves)))
     with crew_of as crew, embedded, watching as watch:
         crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")
 
 
+def _companions(office: Office, serves: bool) -> Iterator[Companion]:
+    """What is done beside the working, each in a process of its own, since no worker needs what that imports."""
+    if serves:
+        yield Companion("console", _serve)
+    if office.settings.tell:
+        yield Companion("teller", _tell)
+
+
+def _serve() -> None:
+    from casehand.console.web.server import serve_on_this_machine
+
+    serve_on_this_machine()
+
+
 def _tell() -> None:
-    # Here, in a process of its own, since no worker needs what sending does.
     from casehand.console.telling import tell_until_stopped
 
     tell_until_stopped()

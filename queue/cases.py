@@ -1,13 +1,14 @@
 """Cases as people look at them: found, counted, and told whole."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, select, true, tuple_, union_all
 
 from casehand.queue import comments, commits, schema
 from casehand.queue.comments import Comment
@@ -15,7 +16,7 @@ from casehand.queue.commits import CommitState, Intent
 from casehand.queue.ledger import Ledger
 from casehand.queue.lists import as_place, branches, in_order, read_place
 from casehand.queue.outcome import EscalationKind
-from casehand.queue.state import State
+from casehand.queue.state import OPEN, State
 from casehand.queue.vault import Key
 from casehand.queue.waiting import NoSuchCase
 
@@ -23,6 +24,12 @@ Cases = schema.cases.c
 Attempts = schema.attempts.c
 Escalations = schema.escalations.c
 Batches = schema.batches.c
+
+STRUCTURE = frozenset({"name", "at", "seconds", "end"})
+"""What of a step tells nothing of the case."""
+
+FAULT = re.compile(r"the workflow has a fault: (?P<error>\w+) at (?P<place>[\w.-]+:[0-9]+)")
+"""Why a case is escalated whose workflow is at fault."""
 
 Counted = tuple[str | None, str, str, int]
 """A batch, a state, a workflow and how many of its cases are in that state."""
@@ -136,6 +143,7 @@ class CaseStory:
     escalations: list[EscalationStory]
     comments: list[Comment]
     audit: list[dict[str, object]]
+    is_erased: bool = False  #: what it held can be read no more
 
 
 def counts(
@@ -200,12 +208,9 @@ def list_cases(
 def how_many(ledger: Ledger, which: CaseFilter, most: int) -> int:
     """How many cases match, counted no further than `most`."""
     query = select(Cases.id).where(*_conditions(which, CaseSort.ARRIVAL))
-    if which.seen is not None:
-        query = query.where(Cases.workflow.in_(which.seen))
-    if which.state is not None:
-        query = query.where(Cases.state == which.state)
+    parts = [query if part is None else query.where(part) for part in _parts(which, CaseSort.ARRIVAL)]
     with ledger.reading() as connection:
-        found = query.limit(most).subquery()
+        found = union_all(*(select(part.limit(most).subquery()) for part in parts)).limit(most).subquery()
         return connection.execute(select(func.count()).select_from(found)).scalar_one()
 
 
@@ -232,7 +237,7 @@ def find_case(ledger: Ledger, which: str, workflows: Collection[str] | None = No
     query = (
         select(schema.cases)
         .where((Cases.id == which) | (Cases.reference == which))
-        .order_by(Cases.state.in_([State.QUEUED, State.WORKING, State.ESCALATED]).desc())
+        .order_by(Cases.state.in_(OPEN).desc())
         .order_by(Cases.handed_in_at.desc())
         .limit(1)
     )
@@ -245,22 +250,53 @@ def find_case(ledger: Ledger, which: str, workflows: Collection[str] | None = No
         return lines(ledger, connection, [row])[0]
 
 
+def cases_called(
+    ledger: Ledger, reference: str, workflows: Collection[str] | None, limit: int
+) -> list[CaseLine]:
+    """The cases with this reference, or the one with this id: the open ones first, then the latest.
+
+    Only in `workflows`, if given.
+    """
+    query = (
+        select(schema.cases)
+        .where((Cases.reference == reference) | (Cases.id == reference))
+        .order_by(Cases.state.in_(OPEN).desc(), Cases.handed_in_at.desc(), Cases.id)
+        .limit(limit)
+    )
+    if workflows is not None:
+        query = query.where(Cases.workflow.in_(workflows))
+    with ledger.reading() as connection:
+        return lines(ledger, connection, connection.execute(query).all())
+
+
 def tell(ledger: Ledger, which: str) -> CaseStory:
-    """The whole story of the case with this id or reference."""
+    """The whole story of the case with this id or reference. Raises CasehandError when it has been erased."""
     line = find_case(ledger, which)
+    ledger.key_of(line.id)
+    return story_of(ledger, line)
+
+
+def story_of(ledger: Ledger, line: CaseLine, with_data: bool = True) -> CaseStory:
+    """The story of a case; of one that has been erased, only what it has left.
+
+    Without data: when what was done and how it ended, and where the code is at fault, but neither what the case
+    holds, nor why, nor what was asked or said, nor what the pages showed.
+    """
     with ledger.reading() as connection:
         row = connection.execute(select(schema.cases).where(Cases.id == line.id)).one()
-        key = ledger.vault.open_key(row.id, row.key)
+        key = None if row.key is None else ledger.vault.open_key(row.id, row.key)
+        whole = key if with_data else None
         return CaseStory(
-            line=line,
-            data=json.loads(key.open_text(row.sealed_data)),
-            result=_opened_json(key, row.sealed_result),
+            line=line if with_data else replace(line, reason=None),
+            data=_opened_json(whole, row.sealed_data) or {},
+            result=_opened_json(whole, row.sealed_result),
             handed_in_at=row.handed_in_at,
-            attempts=_attempts(connection, key, row.id),
+            attempts=_attempts(connection, key, row.id, with_data),
             commits=commits.of_case(connection, row.id),
-            escalations=_escalations(connection, key, row.id),
-            comments=comments.of_case(connection, key, row.id),
+            escalations=_escalations(connection, key, row.id, with_data),
+            comments=[] if whole is None else comments.of_case(connection, whole, row.id),
             audit=_audit(connection, row.id),
+            is_erased=key is None,
         )
 
 
@@ -295,11 +331,21 @@ def _conditions(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool]]:
 
 def _parts(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool] | None]:
     states = None if which.state is None else [which.state]
-    is_few = which.batch is not None or which.reference is not None or which.kind is not None
-    if states is None and not is_few and (by is not CaseSort.ARRIVAL or which.seen is not None):
+    if which.reference is not None or which.kind is not None or (which.batch and by is not CaseSort.ARRIVAL):
+        # These are few: found first, and then put in order.
+        return [and_(_only(Cases.workflow, which.seen), _only(Cases.state, states))]
+    if which.batch is not None:
+        parts = branches((Cases.state, states or list(State)))
+        return [and_(*[] if part is None else [part], _only(Cases.workflow, which.seen)) for part in parts]
+    if states is None and (by is not CaseSort.ARRIVAL or which.seen is not None):
         # Each of these orders is kept for each state.
         states = list(State)
     return branches((Cases.workflow, which.seen), (Cases.state, states))
+
+
+def _only(column: ColumnElement[str], values: Collection[str] | None) -> ColumnElement[bool]:
+    """That it is one of these, said so that SQLite does not take an index for it that another condition has better."""
+    return true() if values is None else func.coalesce(column, "").in_(values)
 
 
 def _place(connection: Connection, after: str, order: Sequence[ColumnElement[Any]]) -> Sequence[Any]:
@@ -325,7 +371,10 @@ def _counted(ledger: Ledger, which: CaseFilter) -> list[Counted]:
     if batch is not None:
         of_open, finished = of_open.where(Cases.batch == batch), finished.where(Batches.id == batch)
     if seen is not None:
-        of_open, of_none = of_open.where(Cases.workflow.in_(seen)), of_none.where(Cases.workflow.in_(seen))
+        of_open, of_none = (
+            of_open.where(_only(Cases.workflow, seen)),
+            of_none.where(_only(Cases.workflow, seen)),
+        )
         finished = finished.where(Batches.workflow.in_(seen))
     with ledger.reading() as connection:
         found: list[Counted] = [tuple(row) for row in connection.execute(of_open)]
@@ -372,7 +421,7 @@ def _line(ledger: Ledger, row: Row[Any], made: int) -> CaseLine:
     )
 
 
-def _attempts(connection: Connection, key: Key, case: str) -> list[AttemptStory]:
+def _attempts(connection: Connection, key: Key | None, case: str, with_data: bool) -> list[AttemptStory]:
     query = select(schema.attempts).where(Attempts.case == case).order_by(Attempts.number)
     return [
         AttemptStory(
@@ -381,35 +430,56 @@ def _attempts(connection: Connection, key: Key, case: str) -> list[AttemptStory]
             begun_at=row.begun_at,
             ended_at=row.ended_at,
             end=row.end,
-            reason=_opened(key, row.sealed_reason),
-            steps=json.loads(key.open_text(row.sealed_steps)) if row.sealed_steps else [],
+            reason=_opened(key, row.sealed_reason) if with_data else None,
+            steps=_steps(key, row.sealed_steps, with_data),
         )
         for row in connection.execute(query)
     ]
 
 
-def _escalations(connection: Connection, key: Key, case: str) -> list[EscalationStory]:
+def _steps(key: Key | None, sealed: bytes | None, with_data: bool) -> list[dict[str, object]]:
+    text = _opened(key, sealed)
+    steps: list[dict[str, object]] = [] if text is None else json.loads(text)
+    return steps if with_data else [_without_data(step) for step in steps]
+
+
+def _without_data(step: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in step.items() if name in STRUCTURE}
+
+
+def _escalations(
+    connection: Connection, key: Key | None, case: str, with_data: bool
+) -> list[EscalationStory]:
     query = select(schema.escalations).where(Escalations.case == case).order_by(Escalations.id)
-    return [
-        EscalationStory(
-            id=row.id,
-            kind=EscalationKind(row.kind),
-            attempt=row.attempt,
-            opened_at=row.opened_at,
-            reason=key.open_text(row.sealed_reason),
-            question=_opened_json(key, row.sealed_question),
-            page=_opened(key, row.sealed_page),
-            screenshot=row.screenshot,
-            settled_at=row.settled_at,
-            settled_by=row.settled_by,
-            settlement=row.settlement,
-            assigned_to=row.assigned_to,
-            assigned_at=row.assigned_at,
-            due=row.due,
-            alike=None if row.alike is None else row.alike.hex(),
-        )
-        for row in connection.execute(query)
-    ]
+    return [_escalation(key, row, with_data) for row in connection.execute(query)]
+
+
+def _escalation(key: Key | None, row: Row[Any], with_data: bool) -> EscalationStory:
+    whole = key if with_data else None
+    reason = _opened(key, row.sealed_reason) or ""
+    return EscalationStory(
+        id=row.id,
+        kind=EscalationKind(row.kind),
+        attempt=row.attempt,
+        opened_at=row.opened_at,
+        reason=reason if with_data else _place_in_code(reason),
+        question=_opened_json(whole, row.sealed_question),
+        page=_opened(whole, row.sealed_page),
+        screenshot=row.screenshot if with_data else None,
+        settled_at=row.settled_at,
+        settled_by=row.settled_by,
+        settlement=row.settlement,
+        assigned_to=row.assigned_to,
+        assigned_at=row.assigned_at,
+        due=row.due,
+        alike=None if row.alike is None or not with_data else row.alike.hex(),
+    )
+
+
+def _place_in_code(reason: str) -> str:
+    """Of a reason, the kind of error and the line of code, which tell nothing of the case."""
+    found = FAULT.fullmatch(reason)
+    return "" if found is None else f"{found['error']} at {found['place']}"
 
 
 def _audit(connection: Connection, case: str) -> list[dict[str, object]]:
@@ -418,12 +488,11 @@ def _audit(connection: Connection, case: str) -> list[dict[str, object]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _opened(key: Key, sealed: bytes | None) -> str | None:
-    return None if sealed is None else key.open_text(sealed)
+def _opened(key: Key | None, sealed: bytes | None) -> str | None:
+    return None if sealed is None or key is None else key.open_text(sealed)
 
 
-def _opened_json(key: Key, sealed: bytes | None) -> dict[str, object] | None:
-    if sealed is None:
-        return None
-    opened: dict[str, object] | None = json.loads(key.open_text(sealed))
+def _opened_json(key: Key | None, sealed: bytes | None) -> dict[str, object] | None:
+    text = _opened(key, sealed)
+    opened: dict[str, object] | None = None if text is None else json.loads(text)
     return opened

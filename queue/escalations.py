@@ -170,6 +170,16 @@ def similar(
     return [_escalation(ledger.vault.open_key(row.case, row.key), row) for row in rows]
 
 
+def last_answer(ledger: Ledger, case: str, question: str) -> object | None:
+    """What was answered to a question (its key) that is asked again, since it broke a rule of the workflow's own."""
+    answers = schema.answers.c
+    query = select(answers.sealed_answer).where(answers.case == case, answers.question == question)
+    with ledger.reading() as connection:
+        sealed = connection.execute(query).scalar()
+    given: object | None = None if sealed is None else json.loads(ledger.key_of(case).open_text(sealed))
+    return given
+
+
 def answer(
     ledger: Ledger,
     case: str,

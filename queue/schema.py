@@ -145,9 +145,9 @@ cases = Table(
     Index("ix_cases_reference", "reference", "id"),
     Index("ix_cases_workflow_reference", "workflow", "reference", "id"),
     Index("ix_cases_batch_state", "batch", "state", "workflow"),
-    # For lists in each order, of all states or one, of all workflows or one: see `lists.py`.
+    # For lists in each order, of each state, of all workflows or one, or one batch: see `lists.py`.
     Index("ix_cases_came_in", "handed_in_at", "line", "id"),
-    Index("ix_cases_batch_came_in", "batch", "handed_in_at", "line", "id"),
+    Index("ix_cases_batch_state_came_in", "batch", "state", "handed_in_at", "line", "id"),
     Index("ix_cases_state_came_in", "state", "handed_in_at", "line", "id"),
     Index("ix_cases_workflow_state_came_in", "workflow", "state", "handed_in_at", "line", "id"),
     Index("ix_cases_state_changed", "state", "changed_at", "id"),

@@ -9,6 +9,7 @@ from casehand.queue import schema
 from casehand.queue.cases import CaseLine, lines
 from casehand.queue.ledger import Ledger
 from casehand.queue.lists import branches, in_order
+from casehand.queue.state import State
 from casehand.queue.words import digests_of
 
 Cases = schema.cases.c
@@ -25,7 +26,7 @@ LONGEST = 1_000
 MANY = 1_000
 """Words that more escalations have are all called common."""
 
-SOME_BATCHES = 50
+SOME_BATCHES = 10
 
 MOST_WORDS = 8
 """Of those typed, that are looked for."""
@@ -41,12 +42,11 @@ def search(
     A beginning is enough for a reference or a batch, in small letters too; a reason must have every word. `after`
     is the id of the case behind which to go on. `workflows` is what a person may see, None for all.
     """
-    # No database takes half a surrogate pair, nor PostgreSQL a null.
-    sought = text[:LONGEST].encode(errors="ignore").decode().replace("\0", "").strip()
+    sought = _sought(text)
     if not sought:
         return []
     with ledger.reading() as connection:
-        last = _row(connection, after)
+        last = None if after is None else _row(connection, after)
         rows: list[Row[Any]] = []
         if last is None or _begins(last.reference, sought):
             rows += _by_reference(connection, sought, workflows, limit, last)
@@ -58,6 +58,40 @@ def search(
         if len(rows) < limit and digests:
             rows += _by_words(connection, sought, digests, workflows, limit - len(rows), last)
         return lines(ledger, connection, rows)
+
+
+def find_references(
+    ledger: Ledger, text: str, workflows: Collection[str] | None, limit: int
+) -> list[CaseLine]:
+    """The cases whose reference begins so."""
+    sought = _sought(text)
+    if not sought:
+        return []
+    with ledger.reading() as connection:
+        return lines(ledger, connection, _by_reference(connection, sought, workflows, limit, None))
+
+
+def find_batches(ledger: Ledger, text: str, workflows: Collection[str] | None, limit: int) -> list[str]:
+    """The names of the batches that begin so."""
+    sought = _sought(text)
+    if not sought:
+        return []
+    with ledger.reading() as connection:
+        return list(_batches(connection, sought, workflows, "")[:limit])
+
+
+def find_reasons(ledger: Ledger, text: str, workflows: Collection[str] | None, limit: int) -> list[CaseLine]:
+    """The cases that wait for a person for a reason that has all these words, those that wait longest first."""
+    digests = digests_of(ledger.vault, _sought(text))[:MOST_WORDS]
+    if not digests:
+        return []
+    with ledger.reading() as connection:
+        return lines(ledger, connection, _waiting_by_words(connection, digests, workflows, limit))
+
+
+def _sought(text: str) -> str:
+    """What is looked for: no database takes half a surrogate pair, nor PostgreSQL a null."""
+    return text[:LONGEST].encode(errors="ignore").decode().replace("\0", "").strip()
 
 
 def _spellings(sought: str) -> list[str]:
@@ -74,7 +108,7 @@ def _begins(text: str, sought: str) -> bool:
     return text.startswith(tuple(_spellings(sought)))
 
 
-def _row(connection: Connection, case: str | None) -> Row[Any] | None:
+def _row(connection: Connection, case: str) -> Row[Any] | None:
     return connection.execute(select(schema.cases).where(Cases.id == case)).first()
 
 
@@ -109,7 +143,7 @@ def _by_batch(
     beginning = "" if last is None else last.batch
     while len(rows) < limit and (names := _batches(connection, sought, workflows, beginning)):
         behind = None if last is None else tuple(getattr(last, column.name) for column in order)
-        parts = branches((Cases.batch, names))
+        parts = branches((Cases.batch, names), (Cases.state, list(State)))
         rows += connection.execute(in_order(query, parts, order, False, behind, limit - len(rows))).all()
         beginning, last = names[-1] + "\x01", None
     return rows
@@ -156,6 +190,28 @@ def _by_words(
         query = query.where(Escalations.workflow.in_(workflows))
     if last is not None:
         query = query.where(Words.escalation < _latest(last.id, digests))
+    return connection.execute(query).all()
+
+
+def _waiting_by_words(
+    connection: Connection, digests: Sequence[bytes], workflows: Collection[str] | None, limit: int
+) -> Sequence[Row[Any]]:
+    rarest, *others = _rarest_first(connection, digests)
+    listed = select(Words.escalation).where(Words.digest == rarest).limit(MANY + 1)
+    query = (
+        select(schema.cases)
+        .join(schema.escalations, Escalations.case == Cases.id)
+        .where(Escalations.settled_at.is_(None))
+        .order_by(Escalations.opened_at, Escalations.id)
+        .limit(limit)
+    )
+    if len(connection.execute(listed).all()) > MANY:
+        # Far more were settled with it than wait: go through what waits, until there are enough.
+        query = query.where(*_has(Escalations.id, digests))
+    else:
+        query = query.where(Escalations.id.in_(listed), *_has(Escalations.id, others))
+    if workflows is not None:
+        query = query.where(Escalations.workflow.in_(workflows))
     return connection.execute(query).all()
 
 

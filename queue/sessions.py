@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, select, update
 
 from casehand.queue import audit, schema
 from casehand.queue.ledger import Ledger
@@ -142,6 +142,14 @@ def open_sessions(ledger: Ledger, limits: Limits, person: str | None = None) -> 
     with ledger.reading() as connection:
         rows = connection.execute(query.order_by(Sessions.seen_at.desc(), Sessions.id.desc())).all()
     return [_session(row) for row in rows]
+
+
+def people(ledger: Ledger) -> list[Who]:
+    """Everybody who has signed in of late, with what he was then, by name."""
+    latest = select(func.max(Sessions.id)).group_by(Sessions.person)
+    query = select(schema.sessions).where(Sessions.id.in_(latest)).order_by(Sessions.name, Sessions.person)
+    with ledger.reading() as connection:
+        return [Who(row.person, row.name, row.roles) for row in connection.execute(query)]
 
 
 def end(ledger: Ledger, session: int, by: str) -> bool:

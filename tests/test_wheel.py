@@ -88,7 +88,7 @@ def _copy_checkout(copy: Path) -> None:
 
 def _to_be_carried() -> list[Path]:
     """Every file of the linked folders that Python imports or the code reads, by its name in the wheel."""
-    read = {".py", ".csv", ".xlsx", ".html", ".css", ".js", ".svg", ".json", ".mako"}
+    read = {".py", ".csv", ".xlsx", ".html", ".css", ".js", ".svg", ".json", ".txt", ".mako"}
     listed = _run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT)
     found = [
         Path(name) for name in listed.split("\0") if Path(name).suffix in read and (ROOT / name).is_file()

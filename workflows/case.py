@@ -1,7 +1,7 @@
 """The case as a workflow sees it: its data, and the ways to mark a step, make a change and ask a person."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar, overload
 
@@ -44,16 +44,24 @@ class Case(Generic[Data]):
         with self._record.step(name):
             yield
 
-    def commit(self, name: str, done: Callable[[], bool] | None = None, bot: Bot | None = None) -> Commit:
+    def commit(
+        self,
+        name: str,
+        done: Callable[[], bool] | None = None,
+        bot: Bot | None = None,
+        shows: Callable[[], Mapping[str, object]] | None = None,
+    ) -> Commit:
         """The step that changes something in the legacy system: made at most once, whatever dies.
 
         `done` reads back from the system whether the change is there. When it already is, the body of the
         `with` is left out. Without `done`, an attempt that dies in the body leaves the case in doubt, and a
-        person is asked. Give `bot` when the workflow has several, so that its `settles` counts.
+        person is asked. Give `bot` when the workflow has several, so that its `settles` counts. `shows` names
+        what the system shows, such as {"weekly award": "£112.40"}; it is kept from before the change and from
+        after, for people to see what it did, and is called where the page is as the body or `done` left it.
         """
         if len(name) > LONGEST_NAME:
             raise TypeError(f"the name of a commit has at most {LONGEST_NAME} characters")
-        return Commit(name, done, bot, self._log, self._record)
+        return Commit(name, done, bot, self._log, self._record, shows)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass, while the horse works other cases; `time.sleep` would keep them waiting."""
@@ -78,9 +86,10 @@ class Case(Generic[Data]):
 
         When nobody has answered yet, the attempt ends here; it comes back to this line with the answer.
         """
-        asked = _as_json(question, choices)
-        key, answer = self._answer_to(asked)
-        asks = json.dumps({**json.loads(asked), "key": key})
+        asked = _asked(question, choices)
+        key, answer = self._answer_to(json.dumps(asked, sort_keys=True))
+        # In the order of the model's fields, which is the order of the form.
+        asks = json.dumps({**asked, "key": key})
         if answer is None:
             raise Asked(question, asks)
         try:
@@ -103,7 +112,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))} {reason_for(first)}".strip()
 
 
-def _as_json(question: str, choices: Sequence[str] | type[BaseModel]) -> str:
+def _asked(question: str, choices: Sequence[str] | type[BaseModel]) -> dict[str, object]:
     if isinstance(choices, type):
-        return json.dumps({"prompt": question, "form": choices.model_json_schema()}, sort_keys=True)
-    return json.dumps({"prompt": question, "choices": list(choices)}, sort_keys=True)
+        return {"prompt": question, "form": choices.model_json_schema()}
+    return {"prompt": question, "choices": list(choices)}

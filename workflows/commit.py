@@ -1,7 +1,7 @@
 """A commit point: the step that changes something in a legacy system, made at most once whatever dies."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol
@@ -77,9 +77,11 @@ class Commit:
         bot: Bot | None,
         log: CommitLog,
         record: Record,
+        shows: Callable[[], Mapping[str, object]] | None = None,
     ) -> None:
         self._name = name
         self._done = done
+        self._shows_values = shows
         self._bot = bot
         self._log = log
         self._record = record
@@ -96,11 +98,12 @@ class Commit:
             self._skipping.begin()
             return
         self._log.check_pages()
+        shown = self._values()
         before = self._log.picture(f"before {self._name}", self._bot)
         self._log.reach(Point.BEFORE_INTENT)
         self._intent = self._log.intend(self._name, self._bot)
         self._log.reach(Point.AFTER_INTENT)
-        self._record.note(f"begins: {self._name}", evidence=before)
+        self._record.note(f"begins: {self._name}", evidence=before, **shown)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -138,10 +141,10 @@ class Commit:
         for intent in earlier:
             self._log.resolve(intent.id, CommitState.MADE)
         if earlier:
-            self._record.note(f"made by attempt {earlier[-1].attempt}: {self._name}")
+            self._record.note(f"made by attempt {earlier[-1].attempt}: {self._name}", **self._values())
         else:
             self._log.found(self._name, self._bot)
-            self._record.note(f"was there already: {self._name}")
+            self._record.note(f"was there already: {self._name}", **self._values())
 
     def _rule_out(self, earlier: list[Intent], looked_at: datetime) -> None:
         """Close intents as not made; a no counts only when the change cannot be on its way any more."""
@@ -172,7 +175,16 @@ class Commit:
         if self._intent is not None:
             self._log.resolve(self._intent, CommitState.MADE)
         after = self._log.picture(f"after {self._name}", self._bot)
-        self._record.note(f"made: {self._name}", evidence=after)
+        self._record.note(f"made: {self._name}", evidence=after, **self._values())
+
+    def _values(self) -> dict[str, dict[str, str]]:
+        """What the system shows now, for whoever looks at the case later; nothing when that cannot be read."""
+        if self._shows_values is None:
+            return {}
+        try:
+            return {"shows": {name: str(value) for name, value in self._shows_values().items()}}
+        except Exception:  # noqa: BLE001 — the change counts, and not what is told of it
+            return {}
 
     def _shows(self, done: Callable[[], bool]) -> bool:
         if done():

@@ -57,6 +57,12 @@ def fields_of(schema: Any) -> list[FormField]:
     return [_field(schema, name, name in required) for name in schema.get("properties", {})]
 
 
+def part_of(schema: Any, name: str) -> Any:
+    """The schema of one field by itself, which can be drawn and checked as a form when it has fields of its own."""
+    part = _plain(schema, schema["properties"][name])
+    return {**part, "$defs": schema["$defs"]} if "$defs" in schema else part
+
+
 def check_form(schema: Any, value: object) -> object:
     """The value, when it fits the schema. Raises WrongFields that names every field that does not."""
     # Here, since it is slow to import and most commands check no answer.

@@ -38,9 +38,21 @@ def change_rent(case: Case[RentChange], benefits: BenefitsBot) -> RentChanged:
         claim = benefits.open_claim(case.data.claim)
     if (rent, start) not in claim.rents:
         check_rules(case, claim)
-    with case.commit("put the new rent on the claim", done=lambda: claim.has_rent(rent, start)):
+    with case.commit(
+        "put the new rent on the claim",
+        done=lambda: claim.has_rent(rent, start),
+        shows=lambda: shown_of(claim),
+    ):
         claim.add_rent(rent, start)
     return RentChanged(weekly_award=claim.weekly_award)
+
+
+def shown_of(claim: ClaimScreen) -> dict[str, str]:
+    """What the claim shows, for people to see what the change did."""
+    rent = (
+        f"£{claim.rents[0].weekly_rent} from {claim.rents[0].from_date:%d/%m/%Y}" if claim.rents else "none"
+    )
+    return {"weekly rent": rent, "weekly award": f"£{claim.weekly_award}"}
 
 
 def check_rules(case: Case[RentChange], claim: ClaimScreen) -> None:

@@ -66,7 +66,8 @@ class Door:
         if request.method != "GET":
             return await _keep_what_was_typed(request)
         query = f"?{request.url.query}" if request.url.query else ""
-        where = f"/sign-in?back={quote(own_path(f'{request.url.path}{query}'), safe='')}"
+        here = quote(request.scope["path"])
+        where = f"/sign-in?back={quote(own_path(f'{here}{query}'), safe='')}"
         if request.headers.get("hx-request"):
             return Response(status_code=NO_CONTENT, headers={"hx-redirect": where})
         return RedirectResponse(where, 303)
@@ -111,5 +112,5 @@ async def _keep_what_was_typed(request: Request) -> Response:
         UNAUTHORISED,
         typed=typed,
         has_files=has_files,
-        action=own_path(request.url.path),
+        action=own_path(quote(request.scope["path"])),
     )

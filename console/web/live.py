@@ -148,8 +148,8 @@ routes = [
 
 
 async def _stream(request: Request, watcher: Watcher) -> AsyncIterator[str]:
-    if request.headers.get("last-event-id"):
-        # It was here before, and may have missed something while it was away.
+    if request.headers.get("last-event-id") or request.query_params.get("now"):
+        # It may have missed something while it was away.
         yield _event("changed")
     async for _ in watcher.changes():
         if not await let_in(request):

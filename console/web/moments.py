@@ -28,6 +28,13 @@ def clock_in_words(moment: datetime, zone: ZoneInfo) -> str:
     return f"{(local.hour - 1) % 12 + 1}{minutes}{'pm' if local.hour >= 12 else 'am'}"
 
 
+def seconds_in_words(moment: datetime, zone: ZoneInfo) -> str:
+    """Such as "10:42:07am"."""
+    local = moment.astimezone(zone)
+    half = "pm" if local.hour >= 12 else "am"
+    return f"{(local.hour - 1) % 12 + 1}:{local:%M:%S}{half}"
+
+
 def span_in_words(span: timedelta) -> str:
     """A length of time in its largest unit, such as "3 hours"; "less than a minute" at the least."""
     seconds = int(span.total_seconds())

@@ -14,6 +14,7 @@ PAGES = (
     ("Pausing", "pausing", Right.SEE_STRUCTURE),
     ("Figures", "figures", Right.SEE_FIGURES),
     ("Audit", "audit", Right.SEE_AUDIT),
+    ("Messages", "messages", Right.MANAGE_MESSAGES),
 )
 """What each is called, its route function, and the right that it takes; one that is not there is left out."""
 

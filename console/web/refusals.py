@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -67,7 +68,9 @@ def refusal(request: Request, status: int, why: str | None = None, fault: str | 
 
 
 async def show_refusal(request: Request, error: Exception) -> Response:
-    """The page for a refusal that was raised."""
+    """The page for a refusal that was raised, with the navigation for who is signed in."""
+    if getattr(request.state, "person", None) is None:
+        await run_in_threadpool(request.app.state.door.let_in, request)
     if isinstance(error, HTTPException):
         phrase = HTTPStatus(error.status_code).phrase
         why = error.detail if error.detail != phrase else None

@@ -17,14 +17,15 @@ from starlette.responses import RedirectResponse, Response
 
 from casehand.console.listing import counted
 from casehand.console.rights import Right, may, workflows_with
-from casehand.console.web.moments import day_in_words, in_words, span_in_words
+from casehand.console.web.moments import day_in_words, in_words, seconds_in_words, span_in_words
 from casehand.console.web.navigation import navigation
+from casehand.console.web.paths import case_path
 from casehand.console.web.site import Site
-from casehand.console.web.text import one_line, shown, visible
+from casehand.console.web.text import as_typed, one_line, shown, visible
 
 STATIC = Path(__file__).parent / "static"
 PAUSED_COOKIE = "casehand-live"
-PLURALS = {"batch": "batches"}
+PLURALS = {"batch": "batches", "entry": "entries"}
 
 
 def render(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -35,6 +36,7 @@ def render(request: Request, template: str, status: int = 200, **values: Any) ->
         "person": getattr(request.state, "person", None),
         "now": site.ledger.clock(),
         "errors": {},
+        "page": {"has_live_parts": False},
         "is_live": request.cookies.get(PAUSED_COOKIE) != "paused",
         **values,
     }
@@ -59,7 +61,7 @@ def address(request: Request, **changes: Any) -> str:
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
     kept += [(name, names[name]) for name in changes if names[name] is not None]
     query = urlencode(kept)
-    path = quote(request.url.path)
+    path = quote(request.scope["path"])
     return f"{path}?{query}" if query else path
 
 
@@ -78,15 +80,19 @@ def templates() -> Environment:
     environment.filters |= {
         "when": _when,
         "day": _day,
+        "clock": _clock,
         "age": _age,
         "ago": _ago,
         "span": span_in_words,
         "data": shown,
+        "typed": as_typed,
         "one_line": one_line,
         "count": count,
         "number": lambda number: f"{number:,}",
         "sentence": _sentence,
         "error_list": error_list,
+        "case_path": case_path,
+        "segment": lambda text: quote(text, safe=""),
     }
     environment.globals |= {
         "asset": asset,
@@ -135,6 +141,12 @@ def _day(context: Context, moment: datetime | None) -> Markup:
     return _time(context, moment, day_in_words)
 
 
+@pass_context
+def _clock(context: Context, moment: datetime | None) -> Markup:
+    """The time of day, to the second: for what happened within a minute."""
+    return _time(context, moment, seconds_in_words)
+
+
 def _time(context: Context, moment: datetime | None, words: Any) -> Markup:
     if moment is None:
         return Markup("")
@@ -158,8 +170,7 @@ def _ago(context: Context, moment: datetime) -> str:
 @pass_context
 def _live(context: Context, part: str) -> Markup:
     """The attributes of a part of a page that is fetched anew when the ledger has changed."""
-    if not context["is_live"]:
-        return Markup("")
+    context["page"]["has_live_parts"] = True
     return Markup(
         'data-hx-get="{}" data-hx-select="#{}" data-hx-swap="outerMorph" data-hx-sync="this:drop" '
         'data-hx-headers=\'{{"Casehand-Live": "yes"}}\' data-hx-trigger="changed from:body"'

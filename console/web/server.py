@@ -1,6 +1,9 @@
 """`casehand console`: the supervisors' web pages, on this machine only unless people sign in by OpenID Connect."""
 
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
 from urllib.parse import urlencode
@@ -21,6 +24,7 @@ from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
 from casehand.queue import sessions
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
 CLOSING_SECONDS = 5
 HEADER_BYTES = 64 * 1024
 MOST_AT_ONCE = 500
@@ -47,13 +51,13 @@ def console(
     if link:
         _print_link(office, settings)
         return
-    set_up_logs()
-    listening = _listen(settings)
-    app = application(Site.of(office, settings))
-    say(f"The pages are at {settings.address}/ and Ctrl+C stops them.")
-    if not settings.has_oidc:
-        _print_link(office, settings)
-    serve(app, listening)
+    _serve(office, settings)
+
+
+def serve_on_this_machine() -> None:
+    """Serve the pages as the settings say, beside the workers of `casehand up`."""
+    office = Office()
+    _serve(office, console_settings(office.settings))
 
 
 def check_may_listen(settings: ConsoleSettings) -> None:
@@ -87,12 +91,31 @@ def serve(app: Guard, listening: socket.socket) -> None:
     _Server(config, app).run(sockets=[listening])
 
 
+def _serve(office: Office, settings: ConsoleSettings) -> None:
+    check_may_listen(settings)
+    set_up_logs()
+    listening = _listen(settings)
+    app = application(Site.of(office, settings))
+    say(f"The pages are at {settings.address}/ and Ctrl+C stops them.")
+    if not settings.has_oidc:
+        _print_link(office, settings)
+    serve(app, listening)
+
+
 class _Server(uvicorn.Server):
-    """Ends the streams of events when it is told to stop: it would wait for them otherwise."""
+    """Ends the streams of events when it is told to stop, which it would wait for otherwise, and ends well then."""
 
     def __init__(self, config: uvicorn.Config, app: Guard) -> None:
         super().__init__(config)
         self._watcher: Watcher = app.app.state.watcher
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear of signals while the pages are served; uvicorn itself would raise them again in the end."""
+        before = {number: signal.signal(number, self.handle_exit) for number in STOPS}
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note the signal, and end the streams."""
@@ -115,6 +138,7 @@ def _listen(settings: ConsoleSettings) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(MOST_AT_ONCE)
     except OSError as error:
         raise CasehandError(
             f"cannot listen on {settings.host} port {settings.port} ({error.strerror}): give another --port"

@@ -112,8 +112,13 @@ def console_settings(settings: Settings, **given: Any) -> ConsoleSettings:
     Raises CasehandError that names the first wrong one.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
+    if "url" in settings.console:
+        raise CasehandError(
+            "[console] has no url: write console_url at the top of casehand.toml, for messages too"
+        )
+    set_up = {**settings.console, **_from_environment(), "url": settings.console_url}
     try:
-        return ConsoleSettings.model_validate({**settings.console, **_from_environment(), **chosen})
+        return ConsoleSettings.model_validate({**set_up, **chosen})
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()

@@ -37,6 +37,13 @@ def shown(value: object) -> Markup:
     ).format(text[:BEGINNING], f"{len(text):,}", text)
 
 
+def as_typed(value: object) -> Markup:
+    """A value in the field in which a person types: exactly as it is, since it is sent again as it stands there."""
+    text = str("" if value is None else value).replace("\0", "")
+    # A first line that is empty would be swallowed.
+    return escape(f"\n{text}" if text.startswith("\n") else text)
+
+
 def one_line(value: object, longest: int = 80) -> str:
     """A value as part of a title or a link: one line, cut when it is long."""
     text = " ".join(str(visible("" if value is None else str(value))).split())

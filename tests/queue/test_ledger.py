@@ -6,15 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
-from casehand.queue import escalations, schema
+from casehand.queue import chain, escalations, schema, words
 from casehand.queue.attempts import Begun
 from casehand.queue.ledger import Ledger
+from casehand.queue.migration import MIGRATIONS
+from casehand.queue.search import search
 from casehand.queue.vault import KEY_BYTES, Vault
 
 TakeIn = Callable[..., str]
@@ -64,6 +68,48 @@ def test_twelve_that_open_a_new_ledger_at_once_all_get_it(ledger_url: str, vault
         with one.reading() as connection:
             assert connection.execute(select(schema.cases)).all() == []
         one.close()
+
+
+OLD = (
+    "INSERT INTO batches (id, workflow, file, key, accepted, rejected, duplicates, handed_in_at, handed_in_by)"
+    " VALUES ('november', 'a', 'f', :key, 1, 0, 0, :at, 'a person')",
+    "INSERT INTO cases (id, reference, workflow, batch, line, state, priority, not_before, attempts, failures,"
+    " crashes, key, sealed_data, handed_in_at, changed_at) VALUES (:case, 'HB000125', 'a', 'november', 2, 'escalated',"
+    " 0, :at, 1, 0, 0, :key, :data, :at, :at)",
+    'INSERT INTO escalations ("case", attempt, kind, opened_at, sealed_reason)'
+    " VALUES (:case, 1, 'business', :at, :reason)",
+    "INSERT INTO audit (at, actor, action, subject) VALUES (:at, 'worker-1', 'escalated', :case)",
+)
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_with_what_is_in_it(
+    ledger_url: str, vault: Vault
+) -> None:
+    key, wrapped = vault.new_key("c")
+    engine = create_engine(ledger_url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        values = {"case": "c", "at": "2026-11-02 09:00:00.000000", "data": key.seal_text("{}")}
+        sealed = {"key": wrapped, "reason": key.seal_text("the claim is closed")}
+        for statement in OLD:
+            asked = {name: value for name, value in (values | sealed).items() if f":{name}" in statement}
+            if "batches" in statement:
+                asked["key"] = vault.new_key("november")[1]
+            connection.execute(text(statement), asked)
+    engine.dispose()
+
+    opened = Ledger.open(ledger_url, vault)
+
+    assert [one.workflow for one in escalations.waiting(opened)] == ["a"]
+    assert words.catch_up(opened) == 1
+    assert [line.reference for line in search(opened, "claim", None, 9)] == ["HB000125"]
+    assert [line.reference for line in search(opened, "hb0", None, 9)] == ["HB000125"]
+    assert chain.verify(opened).checked == 1
+    opened.close()
 
 
 def test_a_ledger_from_a_newer_version_is_refused(ledger: Ledger, ledger_url: str, vault: Vault) -> None:

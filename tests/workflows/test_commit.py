@@ -50,12 +50,14 @@ def system() -> System:
     return System()
 
 
-def changing(system: System, *, tells: bool = True) -> Workflow:
+def changing(
+    system: System, *, tells: bool = True, shows: Callable[[], dict[str, object]] | None = None
+) -> Workflow:
     """A workflow that makes the one change, with or without a way to tell whether it is made."""
 
     @workflow("test/change", reference="claim")
     def change(case: Case[Row]) -> None:
-        with case.commit("put the rent on", done=system.has_change if tells else None):
+        with case.commit("put the rent on", done=system.has_change if tells else None, shows=shows):
             system.change()
 
     return change
@@ -78,6 +80,30 @@ def test_a_change_is_made_and_read_back(desk: Any, system: System) -> None:
     assert system.changes == ["rent"]
     assert states(desk) == [CommitState.MADE]
     assert desk.story("C1").line.commits == 1
+
+
+def shown(desk: Any) -> list[tuple[str, object]]:
+    """What the notes of the last attempt say that the system showed."""
+    steps = desk.story("C1").attempts[-1].steps
+    return [(step["name"], step["shows"]) for step in steps if "shows" in step]
+
+
+def test_what_the_system_shows_is_kept_from_before_and_after(desk: Any, system: System) -> None:
+    desk.takes(changing(system, shows=lambda: {"changes": len(system.changes)}), "C1")
+    assert desk.work("C1") is State.DONE
+    assert shown(desk) == [
+        ("begins: put the rent on", {"changes": "0"}),
+        ("made: put the rent on", {"changes": "1"}),
+    ]
+
+
+def test_what_cannot_be_shown_harms_no_change(desk: Any, system: System) -> None:
+    def fails() -> dict[str, object]:
+        raise KeyError("award")
+
+    desk.takes(changing(system, shows=fails), "C1")
+    assert desk.work("C1") is State.DONE
+    assert (system.changes, states(desk), shown(desk)) == (["rent"], [CommitState.MADE], [])
 
 
 def test_a_change_that_is_there_already_is_left_alone(desk: Any, system: System) -> None:

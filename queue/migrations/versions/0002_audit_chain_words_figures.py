@@ -35,11 +35,13 @@ def _order_by_bytes() -> None:
 
 def _list_cases() -> None:
     op.drop_index("ix_cases_workflow_came_in", "cases")
+    op.drop_index("ix_cases_batch_came_in", "cases")
     op.drop_index("ix_cases_reference", "cases")
     by = {
         "reference": ["reference", "id"],
         "workflow_reference": ["workflow", "reference", "id"],
         "workflow_state_came_in": ["workflow", "state", "handed_in_at", "line", "id"],
+        "batch_state_came_in": ["batch", "state", "handed_in_at", "line", "id"],
         "state_changed": ["state", "changed_at", "id"],
         "workflow_state_changed": ["workflow", "state", "changed_at", "id"],
     }

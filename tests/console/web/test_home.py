@@ -56,9 +56,9 @@ def test_home_changes_by_itself_until_that_is_paused(page_for: PageFor, served: 
     escalations.close(served.ledger, served.made.failure, "s.sample@example.test", "done by hand")
     page.wait_for_timeout(2_500)
     expect(numbers).to_have_count(5)
-    assert page.evaluate("window.stayed"), "the whole page was loaded anew"
-    page.reload()
+    page.get_by_role("button", name="Resume live updates").click()
     expect(numbers).to_have_count(4)
+    assert page.evaluate("window.stayed"), "the whole page was loaded anew"
 
 
 def test_home_works_without_scripts(page_for: PageFor, served: Any, finds_nothing: FindsNothing) -> None:
@@ -88,3 +88,13 @@ def test_a_person_sees_only_his_own_workflows(page_for: PageFor) -> None:
 def test_home_fits_the_screen(page_for: PageFor, width: int) -> None:
     page = page_for("supervisor", viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_updates_are_paused_by_keyboard_and_the_focus_stays_there(
+    page_for: PageFor, tab_to: Callable[..., None]
+) -> None:
+    page = page_for("supervisor")
+    tab_to(page, "button", "Pause live updates")
+    page.keyboard.press("Enter")
+    resume = page.get_by_role("button", name="Resume live updates")
+    expect(resume).to_be_focused()

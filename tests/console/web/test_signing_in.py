@@ -357,3 +357,18 @@ class TestWithCases:
         assert answer.status == 503
         expect(page.get_by_role("heading", name="The ledger does not answer")).to_be_visible()
         finds_nothing(page)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_one_signs_in_and_out_by_keyboard_alone(
+    opened: Opened, served: Any, somebody: Somebody, tab_to: Callable[..., None], scripts: bool
+) -> None:
+    page = opened(java_script_enabled=scripts)
+    page.goto(served.link(somebody("viewer")))
+    tab_to(page, "button", "Sign in")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    tab_to(page, "link", "Skip to main content", most=1)
+    tab_to(page, "button", "Sign out")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()

@@ -1,0 +1,120 @@
+"""How the lists, the search, the audit and the figures are read: by an index, in few statements, on SQLite.
+
+SQLite chooses by the shape of a statement and its indexes, not by how many rows there are: what is read by an index
+here is so in a ledger with a million cases.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from casehand.queue.attempts import Begun
+from casehand.queue.audit import EntryFilter, find_entries
+from casehand.queue.cases import CaseFilter, CaseSort, counts, how_many, list_cases
+from casehand.queue.chain import link_new
+from casehand.queue.escalations import EscalationFilter, list_waiting
+from casehand.queue.figures import LONDON, overview
+from casehand.queue.ledger import Ledger
+from casehand.queue.outcome import EscalationKind
+from casehand.queue.rolling import roll_up
+from casehand.queue.search import search
+from casehand.queue.similar import waiting_by_reason
+from casehand.queue.state import State
+
+LARGE = ("cases", "escalations", "words", "audit", "commits")
+
+READ_IN_PART = (
+    "ix_cases_came_in",
+    "ix_escalations_waiting",
+    "ix_escalations_waiting_workflow",
+    "ix_audit_at",
+)
+"""Indexes that are gone through, in their order, only as far as a page needs, or that hold only what waits."""
+
+MOST_STATEMENTS = 20
+
+Look = Callable[[Ledger], object]
+
+
+def _looks() -> Iterator[tuple[str, Look]]:
+    scopes = (None, ["a"], ["a", "b"])
+    for scope, by, state in product(scopes, CaseSort, (None, State.DONE)):
+        which = CaseFilter(workflows=scope, state=state)
+        yield f"cases {which} by {by}", lambda ledger, w=which, b=by: list_cases(ledger, w, b, limit=50)
+        both = CaseFilter(batch="november", workflows=scope, state=state)
+        yield f"cases {both} by {by}", lambda ledger, w=both, b=by: list_cases(ledger, w, b, limit=50)
+    for scope in scopes:
+        yield f"count {scope}", lambda ledger, s=scope: counts(ledger, workflows=s)
+        kind = CaseFilter(workflows=scope, kind=EscalationKind.FAILURE)
+        yield f"kind {scope}", lambda ledger, w=kind: list_cases(ledger, w, limit=50)
+        yield f"how many {scope}", lambda ledger, w=kind: how_many(ledger, w, 1_000)
+        waits = EscalationFilter(workflows=scope)
+        yield f"waiting {scope}", lambda ledger, w=waits: list_waiting(ledger, w, limit=50)
+        yield f"by reason {scope}", lambda ledger, s=scope: waiting_by_reason(ledger, s)
+        for text in ("HB", "november", "claim", "the claim is closed"):
+            yield f"search {text} {scope}", lambda ledger, t=text, s=scope: search(ledger, t, s, 50)
+        yield f"figures {scope}", lambda ledger, s=scope: _figures(ledger, s)
+    for entries in (
+        EntryFilter(),
+        EntryFilter(actor="a"),
+        EntryFilter(action="done"),
+        EntryFilter(subject="x"),
+    ):
+        yield f"audit {entries}", lambda ledger, w=entries: find_entries(ledger, w, limit=50)
+    yield "linking", link_new
+    yield "rolling up", lambda ledger: roll_up(ledger, LONDON)
+
+
+def _figures(ledger: Ledger, scope: list[str] | None) -> object:
+    today: date = ledger.clock().date()
+    return overview(ledger, today - timedelta(days=30), today, LONDON, scope)
+
+
+LOOKS = dict(_looks())
+
+
+@contextmanager
+def _noted(ledger: Ledger) -> Iterator[list[tuple[str, Any]]]:
+    asked: list[tuple[str, Any]] = []
+
+    def note(connection: object, cursor: object, statement: str, parameters: Any, *others: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(ledger.engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(ledger.engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def some(ledger: Ledger, take_in: Callable[..., str], escalate: Callable[..., Begun]) -> None:
+    """A few cases, some of which ended and some of which wait."""
+    for number in range(3):
+        take_in(f"HB00000{number}", batch="november", state="done", workflow="a")
+        escalate(take_in(f"HB00001{number}", workflow="b"), reason="the claim is closed")
+
+
+@pytest.mark.usefixtures("some")
+@pytest.mark.parametrize("name", LOOKS)
+def test_no_large_table_is_gone_through(ledger: Ledger, name: str) -> None:
+    with _noted(ledger) as asked:
+        LOOKS[name](ledger)
+
+    assert len(asked) < MOST_STATEMENTS
+    if ledger.engine.dialect.name == "sqlite":
+        assert _whole(ledger, asked) == []
+
+
+def _whole(ledger: Ledger, asked: list[tuple[str, Any]]) -> list[str]:
+    steps: list[str] = []
+    with ledger.reading() as connection:
+        for statement, parameters in asked:
+            if statement.startswith(("SELECT", "UPDATE")) and isinstance(parameters, tuple):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                steps += [row[3] for row in plan]
+    scans = [step for step in steps if step.startswith("SCAN ") and step.split()[1] in LARGE]
+    return [step for step in scans if step.split()[-1] not in READ_IN_PART]
