@@ -66,7 +66,7 @@ def report(cases: int) -> list[str]:
 
 
 def _one_horse(subject: Subject, cases: int) -> Subject:
-    """Without the renewal that would come between."""
+    """Without the renewal after a number of cases: that by weight is what is measured."""
 
     def prepare(stage: Stage) -> list[list[str]]:
         stage.environment[f"{PREFIX}BROWSER_CASES"] = str(cases + 1)
@@ -82,7 +82,7 @@ def _tell(scales: Scales, changes: list[float]) -> Iterator[str]:
     first, last = (step - 1) / (changes[step - 1] - changes[0]), (step - 1) / (changes[-1] - changes[-step])
     yield f"## A soak of {len(changes)} cases on one horse"
     yield ""
-    yield f"Memory (PSS, MB; medians) around case {step} and in the last {step}; the renewal was put off for this."
+    yield f"Memory (PSS, MB; medians) around case {step} and in the last {step}, with the renewal by weight as it is."
     yield ""
     yield f"| | around case {step} | last {step} | ratio |"
     yield "|---|--:|--:|--:|"

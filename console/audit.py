@@ -12,7 +12,6 @@ from casehand.exceptions import CasehandError
 from casehand.queue.audit import Entry, EntryFilter, all_entries, find_entries
 from casehand.queue.cases import find_case
 from casehand.queue.chain import ChainHead
-from casehand.queue.chain import verify as verify_chain
 
 app = typer.Typer(
     help="Show who did what and why, and check that nobody has meddled with it.", rich_markup_mode=None
@@ -77,7 +76,7 @@ def verify(
 ) -> None:
     """Check that no entry was changed, removed, put in or moved: 0 when the audit is whole, otherwise 1."""
     kept = [ChainHead.parse(one) for one in head or []]
-    verdict = verify_chain(Office().ledger, kept)
+    verdict = Office().desk.verify_audit(kept)
     if json:
         show_json(
             {

@@ -1,10 +1,16 @@
-"""`casehand enqueue`: hands in a batch."""
+"""`casehand enqueue`, `results` and `rejects`: hands in a batch, and gives out what became of it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from enum import StrEnum
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import Annotated, BinaryIO, cast
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
@@ -12,15 +18,33 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from casehand.console.completion import complete_workflow
 from casehand.console.listing import NEEDS_A_PERSON, as_plain, counted, say, screen, show_json, show_table
 from casehand.console.office import Office
+from casehand.exceptions import CasehandError
 from casehand.queue.batches import Rejected, rejections_of
 from casehand.queue.intake import BatchTaken
+from casehand.queue.results import kind_of_file
+from casehand.queue.sheets import Sheet, as_csv, write_excel
 
 SHOWN_REJECTIONS = 20
 
 
+class Format(StrEnum):
+    """What rows are given out as."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    JSON = "json"
+
+
+Batch = Annotated[str, typer.Argument(help="Its name, as `casehand status` shows it.")]
+Output = Annotated[Path | None, typer.Option(help="The file to write; standard output without it.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command()(enqueue)
+    app.command()(results)
+    app.command()(rejects)
 
 
 def enqueue(
@@ -60,6 +84,63 @@ def enqueue(
         raise typer.Exit(NEEDS_A_PERSON)
 
 
+def results(
+    batch: Batch,
+    format: Annotated[Format, typer.Option(help="What kind of file.")] = Format.CSV,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Give out what became of every row of a batch's file, in its order."""
+    office = Office()
+    kind = Format.JSON if json else format
+    if kind is Format.JSON:
+        rows = office.desk.result_rows(batch)
+        write_out(output, lambda file: _write_json(file, rows))
+    else:
+        sheet = office.desk.results(batch, kind, ZoneInfo(office.settings.time_zone))
+        write_out(output, lambda file: _write_sheet(file, sheet, kind))
+
+
+def rejects(
+    batch: Batch,
+    format: Annotated[
+        Format | None, typer.Option(help="What kind of file; what the batch came in as, if not given.")
+    ] = None,
+    output: Output = None,
+    json: Json = False,
+) -> None:
+    """Give out the rows of a batch that were not taken in: mended, the file can be handed in again."""
+    office = Office()
+    kind = (
+        Format.JSON
+        if json
+        else format or Format(kind_of_file(office.ledger, office.desk.find_batch(batch).name))
+    )
+    sheet = office.desk.rejects(batch, kind)
+    if kind is Format.JSON:
+        named = (dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows)
+        write_out(output, lambda file: _write_json(file, named))
+    else:
+        write_out(output, lambda file: _write_sheet(file, sheet, kind))
+
+
+def write_out(output: Path | None, write: Callable[[BinaryIO], None]) -> None:
+    """Write to a file of mode 0600, whole or not at all, or to standard output. Raises CasehandError."""
+    if output is None:
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as draft:
+            with _removed_on_failure(Path(draft.name)):
+                write(cast("BinaryIO", draft))
+                draft.close()
+                Path(draft.name).replace(output)
+    except OSError as error:
+        raise CasehandError(f"{output} cannot be written ({error.strerror}): name another file") from None
+    say(f"written: {output}")
+
+
 def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
     """Say what became of a file, and list what was not taken in."""
     if taken.already:
@@ -79,6 +160,36 @@ def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
         show_table("Not taken in", ("Line", "Kind", "Column", "Reason"), rows)
         if len(refused) > len(shown):
             say(f"... and {len(refused) - len(shown)} more: see them with --json.")
+
+
+@contextlib.contextmanager
+def _removed_on_failure(draft: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _write_sheet(file: BinaryIO, sheet: Sheet, kind: Format) -> None:
+    if kind is Format.XLSX:
+        if file is sys.stdout.buffer and sys.stdout.isatty():
+            raise typer.BadParameter("a workbook is nothing for a terminal: give --output FILE")
+        # A zip file is gone back in while it is written, which standard output cannot.
+        with TemporaryFile() as whole:
+            write_excel(sheet, whole)
+            whole.seek(0)
+            shutil.copyfileobj(whole, file)
+    else:
+        file.writelines(as_csv(sheet))
+
+
+def _write_json(file: BinaryIO, rows: Iterable[object]) -> None:
+    before = "[\n"
+    for row in rows:
+        file.write((before + dumps(as_plain(row), ensure_ascii=True, default=str)).encode())
+        before = ",\n"
+    file.write(b"\n]\n" if before.startswith(",") else b"[]\n")
 
 
 @contextlib.contextmanager

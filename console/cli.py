@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from casehand.exceptions import CasehandError
 
 COMMANDS = {
-    "batches": ("enqueue",),
+    "batches": ("enqueue", "results", "rejects"),
     "working": ("work", "up", "reconcile"),
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),

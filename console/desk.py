@@ -6,7 +6,7 @@ the audit in the transaction of what it changes.
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -31,20 +31,25 @@ from casehand.queue import (
     schema,
     urgency,
 )
+from casehand.queue import messages as outbox
 from casehand.queue.batches import BatchLine
 from casehand.queue.batches import NoSuchBatch as NoSuchBatch
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
 from casehand.queue.cases import CaseLine, find_case
+from casehand.queue.chain import ChainHead, Verdict
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
+from casehand.queue.messages import Message, MessageState
 from casehand.queue.pauses import ALL, PauseKind
 from casehand.queue.preview import BatchPreview, preview
+from casehand.queue.results import RowResult
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
 from casehand.queue.too_late import TooLate as TooLate
+from casehand.queue.verification import verify_and_note
 from casehand.queue.waiting import NoSuchCase as NoSuchCase
 from casehand.queue.waiting import look_for_open
 from casehand.workflows.amending import amended as amend
@@ -274,6 +279,32 @@ class Desk:
         bulk_turn.turn(self.ledger, holder, only=which)
         return self.find_bulk(which)
 
+    # Messages to people, and the audit.
+
+    def messages(
+        self,
+        state: MessageState | None = None,
+        limit: int | None = None,
+        before: int | None = None,
+        is_unsent: bool = False,
+    ) -> list[Message]:
+        """The messages that this person may know of, newest first; only those older than `before`."""
+        mine = self._told_workflows()
+        return outbox.find_messages(self.ledger, state, limit, before, mine, is_unsent)
+
+    def unsent(self) -> int:
+        """How many of them could not be sent."""
+        return outbox.count_unsent(self.ledger, self._told_workflows())
+
+    def retry_message(self, message: int) -> None:
+        """Have a message that was not sent tried again at once, and for another day."""
+        outbox.retry(self.ledger, message, self.person.id, self._told_workflows())
+
+    def verify_audit(self, kept: Sequence[ChainHead] = ()) -> Verdict:
+        """Go through the chain of the audit, and note what was found; `kept` are heads kept elsewhere."""
+        self._check_right(Right.SEE_AUDIT, None)
+        return verify_and_note(self.ledger, self.person.id, kept)
+
     # Batches.
 
     def hand_in(
@@ -327,6 +358,11 @@ class Desk:
         self._note_taken_out("results", name, kind)
         return results.result_sheet(self.ledger, name, zone)
 
+    def result_rows(self, name: str) -> Iterator[RowResult]:
+        """The same for programs."""
+        self._note_taken_out("results", name, "json")
+        return results.results_of(self.ledger, name)
+
     def rejects(self, name: str, kind: str) -> Sheet:
         """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too."""
         sheet = results.reject_sheet(self.ledger, self._own_batch(name).name)
@@ -354,6 +390,12 @@ class Desk:
         if workflow is None or not self.may(Right.SEE_STRUCTURE, workflow):
             raise NoSuchCase(case)
         return str(workflow)
+
+    def _told_workflows(self) -> frozenset[str] | None:
+        workflows = self.workflows_with(Right.MANAGE_MESSAGES)
+        if workflows == frozenset():
+            raise NotAllowed(Right.MANAGE_MESSAGES, None)
+        return workflows
 
     def _bulk_workflows(self, which: object) -> frozenset[str] | None:
         """The workflows on whose cases this person may act; raises NotAllowed when there is none."""

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from casehand.queue.guarded import guarded
+
 LINE = 10_000
 """Characters to a line that goes to a file or another program."""
 
 LIST_LIMIT = 200
 """How many lines of a list are enough for a person who did not say."""
-
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 NEEDS_A_PERSON = 3
 """The exit code of what worked, but left something that needs a person."""
@@ -99,9 +99,9 @@ def shown(value: object) -> str:
 
 
 def harmless(cell: object) -> object:
-    """A cell of a spreadsheet that is not taken for a formula."""
+    """A value for a cell of a file, which no spreadsheet takes for a formula."""
     plain = as_plain(cell)
-    return f"'{plain}" if isinstance(plain, str) and plain.startswith(FORMULA_SIGNS) else plain
+    return guarded(plain) if isinstance(plain, str) else plain
 
 
 def as_plain(value: Any) -> Any:

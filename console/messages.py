@@ -14,7 +14,6 @@ from casehand.console.sending import NotSent, Sender
 from casehand.console.telling import tell_once, tell_until_stopped
 from casehand.console.wording import word_test
 from casehand.exceptions import CasehandError
-from casehand.queue import messages as outbox
 from casehand.queue.messages import Message, MessageState
 
 messages_app = typer.Typer(
@@ -46,11 +45,11 @@ def messages(
         return
     office = Office()
     if json:
-        found = outbox.find_messages(office.ledger, state, limit, before)
+        found = office.desk.messages(state, limit, before)
         show_json([_as_entry(message) for message in found])
         return
     most = limit or LIST_LIMIT
-    found = outbox.find_messages(office.ledger, state, most + 1, before)
+    found = office.desk.messages(state, most + 1, before)
     if not found:
         say("There are no such messages.")
         return
@@ -67,7 +66,7 @@ def retry(
     """Have messages that were not sent tried again at once, and for another day."""
     office = Office()
     for one in ids:
-        outbox.retry(office.ledger, one, office.person.id)
+        office.desk.retry_message(one)
     say(f"{counted(len(ids), 'message')} will be tried again by `casehand up`, `work` or `tell run`.")
 
 

@@ -26,7 +26,6 @@ from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
-from casehand.queue.messages import count_unsent
 from casehand.queue.paging import in_pages
 from casehand.queue.pauses import COUNTED, Pause, all_pauses, count_held
 from casehand.queue.search import search as search_cases
@@ -77,7 +76,7 @@ def status(
             f"The system of the bot {breaker.bot} has failed case after case since {shown(breaker.opened_at)}: "
             f"its cases wait at no cost, and one tries again at {shown(breaker.probe_at)}."
         )
-    if unsent := count_unsent(office.ledger):
+    if unsent := office.desk.unsent():
         say(f"{counted(unsent, 'message')} to people could not be sent: `casehand messages` shows why.")
     if now["escalated"]:
         say_who_waits(now["escalated"])

@@ -35,6 +35,7 @@ class Right(StrEnum):
     ACT_ON_MANY = "act on many cases at once"
     SEE_AUDIT = "see the audit"
     PAUSE_ALL = "pause everything"
+    MANAGE_MESSAGES = "look after messages to people"  #: see them, and have one tried again
     MANAGE_SESSIONS = "end other people's sessions"
 
 
@@ -55,6 +56,7 @@ ROLES_WITH: Mapping[Right, frozenset[Role]] = {
     Right.ACT_ON_MANY: _SUPERVISORS,
     Right.SEE_AUDIT: _SUPERVISORS,
     Right.PAUSE_ALL: _SUPERVISORS,
+    Right.MANAGE_MESSAGES: _SUPERVISORS,
     Right.MANAGE_SESSIONS: frozenset({Role.ADMINISTRATOR}),
 }
 """Which roles have a right. What has been taken is its taker's to settle; a supervisor may step in."""

@@ -1,10 +1,10 @@
 """The audit: who did what to which case or bot, when and why. Never what the case holds."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, insert, literal, select, tuple_
+from sqlalchemy import Connection, Select, func, insert, literal, select, tuple_
 
 from casehand.exceptions import CasehandError
 from casehand.queue import schema
@@ -36,7 +36,7 @@ class Entry:
 class EntryFilter:
     """Which entries are looked for."""
 
-    subject: str | None = None
+    subject: str | Collection[str] | None = None  #: several, where one name is that of several cases
     actor: str | None = None
     action: str | None = None
     since: datetime | None = None
@@ -110,10 +110,24 @@ def all_entries(
         left = None if left is None else left - most
 
 
+def all_actions(ledger: Ledger) -> list[str]:
+    """What has ever been done: each is the next in the index, however many entries there are."""
+    first = select(func.min(Audit.action).label("action")).cte("actions", recursive=True)
+    behind = select(func.min(Audit.action)).where(Audit.action > first.c.action).scalar_subquery()
+    actions = first.union_all(select(behind).where(first.c.action.is_not(None)))
+    with ledger.reading() as connection:
+        found = connection.execute(select(actions.c.action).where(actions.c.action.is_not(None)))
+        return list(found.scalars())
+
+
 def _matching(which: EntryFilter) -> Select[tuple[object, ...]]:
     columns = [Audit[name] for name in Entry.__dataclass_fields__]
-    given = ((Audit.subject, which.subject), (Audit.actor, which.actor), (Audit.action, which.action))
+    given = ((Audit.actor, which.actor), (Audit.action, which.action))
     query = select(*columns).where(*(column == value for column, value in given if value is not None))
+    if isinstance(which.subject, str):
+        query = query.where(Audit.subject == which.subject)
+    elif which.subject is not None:
+        query = query.where(Audit.subject.in_(which.subject))
     if which.since is not None:
         query = query.where(Audit.at >= which.since)
     if which.until is not None:

@@ -6,7 +6,7 @@ are counted from the cases themselves.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -30,9 +30,22 @@ Workflows = schema.workflows.c
 
 LONDON = ZoneInfo("Europe/London")
 
+BEHIND = timedelta(hours=1)
+"""So far behind, what was not rolled up is to be; the reconciler does it every ten minutes where any runs."""
+
+MOST_LIVE = timedelta(days=1)
+"""No more than this is counted from the cases themselves while somebody waits for the figures."""
+
 MOST_REASONS = 20
 
 EPOCH = date(1970, 1, 1)
+
+BINS = (
+    *(timedelta(minutes=one) for one in (1, 10)),
+    *(timedelta(hours=one) for one in (1, 4)),
+    *(timedelta(days=one) for one in (1, 3, 7, 30)),
+)
+"""The ends of the lengths of time that people are shown; each is the end of a span too."""
 
 WORKED = (End.DONE_ALONE, End.DONE_AFTER_PERSON, End.CLOSED)
 """Cancelled cases were worked by nobody, and count neither in the share nor in the times."""
@@ -45,7 +58,13 @@ class Ended:
     day: date
     workflow: str
     ends: Mapping[End, int]
-    escalated: int  #: times that a case was put in front of a person on that day
+    asked: Mapping[EscalationKind, int]  #: times that a case was put in front of a person on that day, by why
+    minutes_given_back: float
+
+    @property
+    def escalated(self) -> int:
+        """How often a case was put in front of a person on that day."""
+        return sum(self.asked.values())
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,14 @@ class Times:
 
 
 @dataclass(frozen=True)
+class Took:
+    """How many took no longer than so long, and longer than those before."""
+
+    upto: timedelta | None  #: None for however long
+    number: int
+
+
+@dataclass(frozen=True)
 class Overview:
     """What a service manager wants to know of some days."""
 
@@ -80,8 +107,11 @@ class Overview:
     share_alone: float | None  #: of what was done or closed, what was done without a person; None for none
     minutes_given_back: float
     times: Times | None
+    took: list[Took]
     reasons: list[Reason]  #: most frequent first
     oldest_open: datetime | None  #: when the oldest case that is still open came in
+    oldest: Mapping[str, datetime]  #: the same of each workflow that has one
+    upto: datetime | None  #: only what came before is counted; None when that is all
 
 
 def overview(
@@ -92,26 +122,67 @@ def overview(
     workflows: Collection[str] | None = None,
     with_examples: bool = True,
 ) -> Overview:
-    """The figures of the local days from `since` to `until`, with both; `workflows` is what a person may see."""
+    """The figures of the local days from `since` to `until`, with both; `workflows` is what a person may see.
+
+    All that is not rolled up yet is, which takes long where nobody has reconciled for long.
+    """
     catch_up(ledger, zone)
+    return overview_at_once(ledger, since, until, zone, workflows, with_examples)
+
+
+def overview_at_once(
+    ledger: Ledger,
+    since: date,
+    until: date,
+    zone: ZoneInfo = LONDON,
+    workflows: Collection[str] | None = None,
+    with_examples: bool = True,
+) -> Overview:
+    """The same from what is rolled up, and at most a day beside it: `upto` says where more than that is missing."""
     with ledger.reading() as connection:
         found = _Counted(connection, since, until, zone, workflows, ledger.clock())
-        ends = found.ends()
-        days = _by_day(ends, found.escalated())
         by_hand = connection.execute(select(Workflows.name, Workflows.minutes_by_hand))
         minutes = {row.name: row.minutes_by_hand for row in by_hand}
+        days = _by_day(found.ends(), found.asked(), minutes)
+        spans = found.spans()
         return Overview(
             since=since,
             until=until,
             days=days,
-            ends=_summed(days),
+            ends=summed(day.ends for day in days),
             escalated=sum(day.escalated for day in days),
-            share_alone=_share_alone(_summed(days)),
-            minutes_given_back=sum(minutes.get(day.workflow, 0) * _done(day.ends) for day in days),
-            times=_times(found.spans()),
+            share_alone=share_alone(summed(day.ends for day in days)),
+            minutes_given_back=sum(day.minutes_given_back for day in days),
+            times=_times(spans),
+            took=_took(spans),
             reasons=_reasons(ledger, connection, found.reasons(), with_examples),
             oldest_open=_oldest_open(connection, workflows),
+            oldest=_oldest_by_workflow(connection, workflows),
+            upto=found.upto,
         )
+
+
+def is_behind(ledger: Ledger, zone: ZoneInfo) -> bool:
+    """Whether so much is not rolled up that `catch_up` should be called."""
+    with ledger.reading() as connection:
+        head = connection.execute(select(schema.figures_head)).one()
+    is_anew = head.until is None or head.zone != zone.key
+    return is_anew or bool(head.until < ledger.clock() - BEHIND)
+
+
+def share_alone(ends: Mapping[End, int]) -> float | None:
+    """Of what was done or closed, what was done without a person; None for none."""
+    worked = sum(ends[end] for end in WORKED)
+    return ends[End.DONE_ALONE] / worked if worked else None
+
+
+def summed(ends: Iterable[Mapping[End, int]]) -> dict[End, int]:
+    """How many ended in each way, of several."""
+    total = dict.fromkeys(End, 0)
+    for one in ends:
+        for end, number in one.items():
+            total[end] += number
+    return total
 
 
 Row = TypeVar("Row", bound=tuple[Any, ...])
@@ -132,12 +203,15 @@ class _Counted:
         self._connection = connection
         self._days = (since, until)
         self._workflows = workflows
-        rolled = connection.execute(select(Head.until)).scalar_one()
+        head = connection.execute(select(schema.figures_head)).one()
+        rolled = head.until if head.zone == zone.key else None
+        is_current = rolled is not None and now - rolled <= MOST_LIVE
+        self.upto: datetime | None = None if is_current else rolled or datetime.min.replace(tzinfo=UTC)
         # Neither before there were computers nor beyond tomorrow has anything ended, whatever somebody asks for.
         first, last = max(since, EPOCH), min(until, now.astimezone(zone).date() + timedelta(days=1))
         begin = datetime.combine(first, time(), zone)
         end = datetime.combine(last + timedelta(days=1), time(), zone)
-        fresh = list(windows(max(begin, rolled or begin), end, zone))
+        fresh = list(windows(max(begin, rolled or begin), end, zone)) if is_current else []
         self._fresh_ends = [row for window in fresh for row in count_ends(connection, window)]
         self._fresh_reasons = [row for window in fresh for row in count_reasons(connection, window)]
 
@@ -161,13 +235,13 @@ class _Counted:
                 spans[took] = spans.get(took, 0) + number
         return spans
 
-    def escalated(self) -> dict[tuple[date, str], int]:
-        """How many escalations were opened, by day and workflow."""
-        group = (Reasons.day, Reasons.workflow)
+    def asked(self) -> dict[tuple[date, str, str], int]:
+        """How many escalations were opened, by day, workflow and kind."""
+        group = (Reasons.day, Reasons.workflow, Reasons.kind)
         rolled = self._of_days(select(*group, func.sum(Reasons.number)), Reasons).group_by(*group)
         counted = self._from(rolled)
-        for day, workflow, _, _, number in self._seen(self._fresh_reasons):
-            counted[day, workflow] = counted.get((day, workflow), 0) + number
+        for day, workflow, kind, _, number in self._seen(self._fresh_reasons):
+            counted[day, workflow, kind] = counted.get((day, workflow, kind), 0) + number
         return counted
 
     def reasons(self) -> list[tuple[tuple[str, str, bytes], int]]:
@@ -191,29 +265,25 @@ class _Counted:
 
 
 def _by_day(
-    ends: Mapping[tuple[date, str, str], int], escalated: Mapping[tuple[date, str], int]
+    ends: Mapping[tuple[date, str, str], int],
+    asked: Mapping[tuple[date, str, str], int],
+    minutes: Mapping[str, float],
 ) -> list[Ended]:
-    found: dict[tuple[date, str], dict[End, int]] = {key: dict.fromkeys(End, 0) for key in escalated}
+    ended: dict[tuple[date, str], dict[End, int]] = {}
+    whys: dict[tuple[date, str], dict[EscalationKind, int]] = {}
     for (day, workflow, end), number in ends.items():
-        found.setdefault((day, workflow), dict.fromkeys(End, 0))[End(end)] = number
-    return [Ended(*key, found[key], escalated.get(key, 0)) for key in sorted(found)]
-
-
-def _summed(days: Iterable[Ended]) -> dict[End, int]:
-    total = dict.fromkeys(End, 0)
-    for day in days:
-        for end, number in day.ends.items():
-            total[end] += number
-    return total
+        ended.setdefault((day, workflow), dict.fromkeys(End, 0))[End(end)] = number
+    for (day, workflow, kind), number in asked.items():
+        whys.setdefault((day, workflow), {})[EscalationKind(kind)] = number
+    none = dict.fromkeys(End, 0)
+    return [
+        Ended(*key, of, whys.get(key, {}), minutes.get(key[1], 0) * _done(of))
+        for key, of in ((key, ended.get(key, none)) for key in sorted(ended.keys() | whys.keys()))
+    ]
 
 
 def _done(ends: Mapping[End, int]) -> int:
     return ends[End.DONE_ALONE] + ends[End.DONE_AFTER_PERSON]
-
-
-def _share_alone(ends: Mapping[End, int]) -> float | None:
-    worked = sum(ends[end] for end in WORKED)
-    return ends[End.DONE_ALONE] / worked if worked else None
 
 
 def _times(spans: Mapping[int, int]) -> Times | None:
@@ -221,6 +291,20 @@ def _times(spans: Mapping[int, int]) -> Times | None:
     if not number:
         return None
     return Times(number, _quantile(spans, number / 2), _quantile(spans, number * 0.9))
+
+
+def _took(spans: Mapping[int, int]) -> list[Took]:
+    found, last = [], 0.0
+    for edge in (*BINS, None):
+        upto = float("inf") if edge is None else edge.total_seconds()
+        number = sum(n for span, n in spans.items() if last < _end_of(span) <= upto)
+        found.append(Took(edge, number))
+        last = upto
+    return found
+
+
+def _end_of(span: int) -> float:
+    return SPANS[span] if span < len(SPANS) else float("inf")
 
 
 def _quantile(spans: Mapping[int, int], rank: float) -> timedelta:
@@ -268,3 +352,22 @@ def _oldest_open(connection: Connection, workflows: Collection[str] | None) -> d
         for part in branches((Cases.workflow, workflows), (Cases.state, OPEN))
     ]
     return min((at for at in connection.execute(select(*firsts)).one() if at is not None), default=None)
+
+
+def _oldest_by_workflow(connection: Connection, workflows: Collection[str] | None) -> dict[str, datetime]:
+    # One look into the index for each workflow and state, and not through all that is open.
+    firsts = [
+        select(func.min(Cases.handed_in_at))
+        .where(Cases.workflow == Workflows.name, Cases.state == state)
+        .correlate(schema.workflows)
+        .scalar_subquery()
+        for state in sorted(OPEN)
+    ]
+    query = select(Workflows.name, *firsts).order_by(Workflows.name)
+    if workflows is not None:
+        query = query.where(Workflows.name.in_(workflows))
+    found = {}
+    for name, *ages in connection.execute(query):
+        if known := [at for at in ages if at is not None]:
+            found[name] = min(known)
+    return found

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
@@ -60,6 +60,11 @@ class Message:
     not_before: datetime
     sent_at: datetime | None
     error: str | None
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether it could not be sent: given up, or tried in vain so far."""
+        return self.state is MessageState.GIVEN_UP or (self.state is MessageState.WAITING and self.tries > 0)
 
 
 @dataclass(frozen=True)
@@ -173,11 +178,15 @@ def give_up_lost(ledger: Ledger, receivers: Collection[str]) -> None:
         )
 
 
-def retry(ledger: Ledger, id: int, by: str) -> None:
-    """Have a message tried again at once, and for another day. Raises CasehandError when it was sent or is none."""
+def retry(ledger: Ledger, id: int, by: str, workflows: Collection[str] | None = None) -> None:
+    """Have a message tried again at once, and for another day; `workflows` is what whoever asks may know of.
+
+    Raises CasehandError when it was sent or is none.
+    """
     with ledger.writing() as connection:
         now = ledger.clock()
-        state = connection.execute(select(Messages.state).where(Messages.id == id)).scalar()
+        asked = select(Messages.state).where(Messages.id == id, *_of(workflows))
+        state = connection.execute(asked).scalar()
         if state is None:
             raise CasehandError(f"there is no message {id}: `casehand messages` lists those there are")
         if state == MessageState.SENT:
@@ -196,23 +205,32 @@ def retry(ledger: Ledger, id: int, by: str) -> None:
 
 
 def find_messages(
-    ledger: Ledger, state: MessageState | None = None, limit: int | None = None, before: int | None = None
+    ledger: Ledger,
+    state: MessageState | None = None,
+    limit: int | None = None,
+    before: int | None = None,
+    workflows: Collection[str] | None = None,
+    is_unsent: bool = False,
 ) -> list[Message]:
-    """Messages, newest first; only those older than the message `before`."""
-    query = select(schema.messages).order_by(Messages.id.desc()).limit(limit)
+    """Messages, newest first; only those older than the message `before`, or that could not be sent.
+
+    `workflows` is what a person may see: only messages that tell of these alone; None for all.
+    """
+    query = select(schema.messages).where(*_of(workflows)).order_by(Messages.id.desc()).limit(limit)
     if state is not None:
         query = query.where(Messages.state == state)
+    if is_unsent:
+        query = query.where(_unsent())
     if before is not None:
         query = query.where(Messages.id < before)
     with ledger.reading() as connection:
         return [_message(row) for row in connection.execute(query).all()]
 
 
-def count_unsent(ledger: Ledger) -> int:
-    """How many messages could not be sent: given up, or tried in vain so far."""
-    unsent = or_(Messages.state == MessageState.GIVEN_UP, _waits() & (Messages.tries > 0))
+def count_unsent(ledger: Ledger, workflows: Collection[str] | None = None) -> int:
+    """How many messages could not be sent."""
     with ledger.reading() as connection:
-        return connection.execute(select(func.count()).where(unsent)).scalar_one()
+        return connection.execute(select(func.count()).where(_unsent(), *_of(workflows))).scalar_one()
 
 
 def _write(ledger: Ledger, connection: Connection, writing: Writing, found: Sequence[Occasion]) -> int:
@@ -284,6 +302,20 @@ def _word_again(connection: Connection, message: int, writing: Writing) -> None:
         .where(Messages.id == message)
         .values(subject=wording.subject, body=wording.body, things=sum(counted.values()))
     )
+
+
+def _unsent() -> ColumnElement[bool]:
+    """Given up, or tried in vain so far."""
+    return or_(Messages.state == MessageState.GIVEN_UP, _waits() & (Messages.tries > 0))
+
+
+def _of(workflows: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """That a message tells of something, and of nothing that is not of these workflows."""
+    if workflows is None:
+        return []
+    theirs = select(Told.message).where(Told.message == Messages.id)
+    foreign = or_(Told.workflow.is_(None), Told.workflow.not_in(workflows))
+    return [exists(theirs), ~exists(theirs.where(foreign))]
 
 
 def _waits() -> ColumnElement[bool]:

@@ -84,6 +84,12 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _fresh_database(url)
 
 
+@pytest.fixture(scope="session")
+def fresh_database(postgres_url: str) -> Callable[[], str]:
+    """Makes an empty database of PostgreSQL."""
+    return lambda: _fresh_database(postgres_url)
+
+
 @pytest.fixture
 def vault() -> Vault:
     """A master key."""

@@ -226,8 +226,8 @@ class Sampler:
 
 def fill(ledger: Ledger, clock: Clock, evidence: Path, folder: Path) -> Made:
     """Put cases of every state into an empty ledger."""
-    make_known(ledger, RENT, [BOT], timedelta(minutes=5))
-    make_known(ledger, PERMIT, ["permits"], timedelta(minutes=5))
+    make_known(ledger, RENT, [BOT], timedelta(minutes=5), 4)
+    make_known(ledger, PERMIT, ["permits"], timedelta(minutes=5), 6)
     sampler, made = Sampler(ledger, clock, evidence, folder), Made()
     with clock.ago(days=2, hours=1):
         rents = sampler.take_in("rent changes", change_rent, _rents())

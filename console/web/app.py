@@ -13,22 +13,26 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from casehand.console.web import (
+    audit,
     batches,
     case,
     case_forms,
     cases,
     escalations,
     evidence,
+    figures,
     handing_in,
     home,
     live,
     many,
+    messages,
     pausing,
     search,
     signing_in,
     taking_out,
     worklist,
 )
+from casehand.console.web.background import Background
 from casehand.console.web.chores import Chores
 from casehand.console.web.door import Door
 from casehand.console.web.guard import Guard
@@ -45,6 +49,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     *(worklist, escalations),
     *(handing_in, taking_out, batches),
     *(pausing, many),
+    *(figures, audit, messages),
 )
 """The files whose `routes` there are, one for each family of pages."""
 
@@ -61,6 +66,7 @@ def application(site: Site) -> Guard:
     app.state.door = Door(site)
     app.state.entrance = Entrance(site)
     app.state.watcher = Watcher(site)
+    app.state.background = Background()
     return Guard(app, site.console)
 
 

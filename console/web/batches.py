@@ -83,7 +83,7 @@ def show_batch(request: Request) -> Response:
         batch=batch,
         states=STATES,
         why=WHY,
-        kinds=kinds,
+        kinds={kind: kinds[kind] for kind in WHY if kind in kinds},
         waiting=waiting,
         held=held,
         own_pause=next((one for one in held if one.kind is PauseKind.BATCH), None),

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from casehand.console.days import as_day, begin_of, end_of
-from casehand.console.listing import harmless
 from casehand.console.person import Person
 from casehand.console.rights import Right, may, workflows_with
 from casehand.console.web.page import page
@@ -23,6 +22,7 @@ from casehand.console.web.rendering import address, render
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses
 from casehand.queue.cases import CaseFilter, CaseLine, CaseSort, how_many, list_cases
+from casehand.queue.guarded import guarded
 from casehand.queue.ledger import Ledger
 from casehand.queue.paging import ROWS
 from casehand.queue.pauses import PauseKind
@@ -110,6 +110,9 @@ def cases(request: Request) -> Response:
         sorted_by=request.query_params.get("sort") or SORT,
         csv_path=address(request, after=None, before=None).replace("/cases", "/cases.csv", 1),
         acts_on_many=workflows_with(person, Right.ACT_ON_MANY) != frozenset(),
+        chosen_from={
+            one.id for one in found if one.state in OPEN and may(person, Right.ACT_ON_MANY, one.workflow)
+        },
     )
 
 
@@ -222,7 +225,7 @@ def _local(moment: datetime | None, zone: ZoneInfo) -> str | None:
 
 def _line(cells: tuple[object, ...]) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerow([harmless(cell) for cell in cells])
+    csv.writer(text).writerow([guarded(cell) if isinstance(cell, str) else cell for cell in cells])
     return text.getvalue().encode("utf-8", "replace")
 
 

@@ -113,7 +113,7 @@ def kept_of(request: Request, case: str) -> dict[int, list[str]]:
 def viewer_policy() -> str:
     """What the viewer may do: run its own scripts, read from these pages, and frame the pages of a trace.
 
-    It draws by styles in its elements; pictures of a trace are made by its script.
+    It draws by styles in its elements, makes pictures of a trace by its script, and shows an empty frame as data.
     """
     page_text = (VIEWER / "index.html").read_text()
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in INLINE.findall(page_text))
@@ -122,12 +122,12 @@ def viewer_policy() -> str:
             "default-src 'none'",
             f"script-src 'self' {hashes}".strip(),
             "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
+            "img-src 'self'",
+            "font-src 'self'",
             "connect-src 'self'",
             "worker-src 'self'",
             "manifest-src 'self'",
-            "frame-src 'self'",
+            "frame-src 'self' data:",
             "frame-ancestors 'self'",
             "form-action 'none'",
             "base-uri 'none'",

@@ -122,7 +122,7 @@ def _read(request: Request, given: dict[str, str]) -> tuple[dict[str, Any], dict
     errors: dict[str, str] = {}
     zone = request.app.state.site.zone
     if given["workflow"] not in _workflows(request):
-        errors["workflow"] = "Choose what the file is for"
+        errors["workflow"] = "Choose the workflow that works its cases"
     wanted: dict[str, Any] = {"workflow": given["workflow"]}
     readers: dict[str, Callable[[str], object]] = {
         "priority": priority_typed,

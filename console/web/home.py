@@ -15,6 +15,7 @@ from casehand.console.web.rendering import render
 from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import counts_by_batch
 from casehand.queue.ledger import Ledger
+from casehand.queue.messages import count_unsent
 from casehand.queue.needs import most_urgent, needs_by_kind
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pace import Pace, pace
@@ -61,6 +62,7 @@ def home(request: Request) -> Response:
     mine = workflows_with(person, Right.SEE_STRUCTURE)
     underway = _underway(ledger, mine)
     speed = pace(ledger, mine)
+    told = workflows_with(person, Right.MANAGE_MESSAGES)
     return render(
         request,
         "home.html",
@@ -71,6 +73,7 @@ def home(request: Request) -> Response:
         more_underway=len(underway) - MOST_BATCHES,
         pace=speed,
         finish=_finish(speed, underway, ledger.clock()),
+        unsent=0 if told == frozenset() else count_unsent(ledger, told),
         pauses=[one for one in all_pauses(ledger) if _concerns(ledger, one, mine)],
         breakers=[one for one in open_breakers(ledger) if _is_of(ledger, PauseKind.BOT, one.bot, mine)],
     )

@@ -10,9 +10,11 @@ PAGES = (
     ("Needs a person", "escalations", Right.SEE_STRUCTURE),
     ("Cases", "cases", Right.SEE_STRUCTURE),
     ("Batches", "batches", Right.SEE_STRUCTURE),
+    ("Actions on many", "bulks", Right.SEE_STRUCTURE),
     ("Pausing", "pausing", Right.SEE_STRUCTURE),
     ("Figures", "figures", Right.SEE_FIGURES),
     ("Audit", "audit", Right.SEE_AUDIT),
+    ("Messages", "messages", Right.MANAGE_MESSAGES),
 )
 """What each is called, its route function, and the right that it takes; one that is not there is left out."""
 

@@ -19,6 +19,7 @@ TABLE = {
     Right.ACT_ON_MANY: "supervisor administrator",
     Right.SEE_AUDIT: "supervisor administrator",
     Right.PAUSE_ALL: "supervisor administrator",
+    Right.MANAGE_MESSAGES: "supervisor administrator",
     Right.MANAGE_SESSIONS: "administrator",
 }
 """As it was agreed; written down a second time so that a slip of the pen in the first is seen."""

@@ -72,11 +72,11 @@ def test_a_process_that_is_gone_weighs_nothing(beast: Beast) -> None:
     assert weigh(beast.pid) == 0
 
 
-def test_half_as_much_again_as_in_the_first_cases_is_too_much_when_it_lasts(beast: Beast) -> None:
+def test_a_tenth_more_than_in_the_first_cases_is_too_much_when_it_lasts(beast: Beast) -> None:
     weight = Weight(beast.pid)
-    beast.hold(100)
+    beast.hold(200)
     assert work(weight, FIRST) == []
-    beast.hold(130)
+    beast.hold(210)
     assert work(weight, 10 * EVERY) == []
     beast.hold(250)
     assert work(weight, 2 * EVERY) == [2 * EVERY]
