@@ -131,11 +131,13 @@ def write_out(output: Path | None, write: Callable[[BinaryIO], None]) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as draft:
-            with _removed_on_failure(Path(draft.name)):
-                write(cast("BinaryIO", draft))
-                draft.close()
-                Path(draft.name).replace(output)
+        with (
+            NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as draft,
+            _removed_on_failure(Path(draft.name)),
+        ):
+            write(cast("BinaryIO", draft))
+            draft.close()
+            Path(draft.name).replace(output)
     except OSError as error:
         raise CasehandError(f"{output} cannot be written ({error.strerror}): name another file") from None
     say(f"written: {output}")

@@ -365,7 +365,7 @@ class Desk:
 
     def rejects(self, name: str, kind: str) -> Sheet:
         """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too."""
-        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name)
+        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name, is_marked=kind == "csv")
         self._note_taken_out("rejects", name, kind)
         return sheet
 

@@ -15,7 +15,7 @@ from casehand.queue import audit, schema
 from casehand.queue.check import Kind
 from casehand.queue.commits import CommitState
 from casehand.queue.ledger import Ledger
-from casehand.queue.rows import REJECTS_COLUMNS, plain_name
+from casehand.queue.rows import LINE_COLUMN, MARKED_WHY_COLUMN, WHY_COLUMN, plain_name
 from casehand.queue.sheets import Cell, Sheet
 from casehand.queue.state import State
 from casehand.queue.vault import Key
@@ -78,17 +78,19 @@ def result_sheet(ledger: Ledger, batch: str, zone: tzinfo) -> Sheet:
     return Sheet(columns, rows)
 
 
-def reject_sheet(ledger: Ledger, batch: str) -> Sheet:
+def reject_sheet(ledger: Ledger, batch: str, is_marked: bool = False) -> Sheet:
     """The rows that were not taken in, as they stood in the file, each with its line and why.
 
-    Mended, the file can be handed in again: those two columns are then left aside.
+    Mended, the file can be handed in again: those two columns are then left aside. `is_marked` says that it is
+    written as CSV, in which a cell that might be a formula has a mark before it; that is then taken off again.
+    Raises CasehandError when there are no rejects.
     """
     columns = _columns_of_rejections(ledger, batch)
     rows = (
         [*(one.data.get(name) for name in columns), one.line, one.why]
         for one in _of_rejections(ledger, batch)
     )
-    return Sheet((*columns, *REJECTS_COLUMNS), rows)
+    return Sheet((*columns, LINE_COLUMN, MARKED_WHY_COLUMN if is_marked else WHY_COLUMN), rows)
 
 
 def kind_of_file(ledger: Ledger, batch: str) -> str:

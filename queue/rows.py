@@ -18,9 +18,12 @@ LARGEST_BYTES = 200_000_000
 LONGEST_NAME = 200
 SHOWN_CHARACTERS = 40
 
-REJECTS_COLUMNS = ("Casehand: line", "Casehand: why not taken in")
+LINE_COLUMN = "Casehand: line"
+WHY_COLUMN = "Casehand: why not taken in"
+MARKED_WHY_COLUMN = f"{WHY_COLUMN} (a ' before =, +, - or @ is a mark, and no part of the cell)"
+REJECTS_COLUMNS = (LINE_COLUMN, WHY_COLUMN, MARKED_WHY_COLUMN)
 """What a file of rejects has besides the columns of the file they came from: when it is mended and handed in again,
-they are no part of the table."""
+they are no part of the table. The last stands where cells may have a mark before them that keeps them text."""
 
 _READERS: dict[str, Callable[[Path], Source]] = {
     ".csv": delimited,
@@ -38,6 +41,7 @@ class Table:
         self.digest = digest  #: SHA-256 of the file's bytes
         self.line = source.header.line  #: where the header stands
         header = _header(path, source.header.cells)
+        self._is_marked = MARKED_WHY_COLUMN in header
         self._others = [place for place, name in enumerate(header) if name in REJECTS_COLUMNS]
         self.header = tuple(name for name in header if name not in REJECTS_COLUMNS)
         self._source = source
@@ -65,8 +69,10 @@ class Table:
             return
         for row in self._source.rows():
             own = [cell for place, cell in enumerate(row.cells) if place not in self._others]
+            if self._is_marked:
+                own = [unguarded(cell) if isinstance(cell, str) else cell for cell in own]
             if any(cell is not None for cell in own):
-                yield Row(row.line, tuple(unguarded(one) if isinstance(one, str) else one for one in own))
+                yield Row(row.line, tuple(own))
 
 
 def read_table(path: Path) -> Table:

@@ -18,7 +18,8 @@ from casehand.queue.vault import Key, Vault
 KEPT = timedelta(hours=1)
 PIECE = 1 << 20
 """Bytes that are encrypted at once: a file is never in memory whole."""
-LONGEST_NAME = 120
+LONGEST_STEM = 50
+LONGEST_KIND = 10
 
 _ID = re.compile(r"[0-9]{1,12}-[0-9a-f]{32}")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
@@ -78,8 +79,8 @@ class Uploads:
         place = self._folder / upload.id
         place.mkdir(mode=0o700)
         with path.open("rb") as plain, _private(place / _FILE) as file:
-            for number, piece in enumerate(iter(lambda: plain.read(PIECE), b"")):
-                sealed = key.seal(number.to_bytes(8) + piece)
+            for number, piece in _numbered(plain):
+                sealed = key.seal(number + piece)
                 file.write(len(sealed).to_bytes(8) + sealed)
         with _private(place / _ABOUT) as file:
             about = asdict(upload) | {"sent_at": now.isoformat()}
@@ -159,27 +160,40 @@ class Uploads:
 def clean_name(name: str) -> str:
     """A file's name as a browser sent it, without folders, what cannot be seen, and what is too long."""
     last = re.split(r"[/\\]", name)[-1]
-    plain = _UNFIT.sub(" ", last).strip(" .")
+    plain = _UNFIT.sub(" ", last).strip()
     stem, dot, kind = plain.rpartition(".")
-    if not dot or len(kind) > 10:
-        stem, dot, kind = plain, "", ""
+    if not dot or len(kind) > LONGEST_KIND:
+        stem, kind = plain, ""
     # A folder's entry has 255 bytes, and one letter up to four.
-    return f"{(stem or 'file')[: LONGEST_NAME // 2]}{dot}{kind}"
+    return f"{stem.strip(' .')[:LONGEST_STEM] or 'file'}{dot if kind else ''}{kind}"
 
 
 def _subject(upload: str) -> str:
     return f"upload {upload}"
 
 
+def _numbered(plain: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """The pieces of a file, each with its place; behind the last comes an empty one, so that none can be missing."""
+    number = 0
+    while piece := plain.read(PIECE):
+        yield number.to_bytes(8), piece
+        number += 1
+    yield number.to_bytes(8), b""
+
+
 def _pieces(sealed: BinaryIO, key: Key) -> Iterator[bytes]:
-    """What `keep` wrote, piece by piece: each says its place, so that none can be left out or exchanged."""
+    """What `keep` wrote, piece by piece. Raises NoSuchUpload when it is not whole."""
     number = 0
     while head := sealed.read(8):
-        piece = key.open(sealed.read(int.from_bytes(head)))
-        if piece[:8] != number.to_bytes(8):
+        opened = key.open(sealed.read(int.from_bytes(head)))
+        place, piece = opened[:8], opened[8:]
+        if place != number.to_bytes(8):
             raise NoSuchUpload
-        yield piece[8:]
+        if not piece:
+            return
+        yield piece
         number += 1
+    raise NoSuchUpload
 
 
 @contextmanager

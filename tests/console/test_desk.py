@@ -315,7 +315,10 @@ def test_every_action_of_one_case_is_tried_above() -> None:
     public = {name for name in vars(Desk) if not name.startswith("_")}
     looks = {
         "may",
+        "check",
         "workflows_with",
+        "find_batch",
+        "preview_selection",
         "find",
         "actions_for",
         "find_bulk",

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
-from samples import Made
+from playwright.sync_api import FilePayload, Page
+from samples import RENT, Made
 
 from casehand.console.rights import Role
 
@@ -28,6 +28,35 @@ class Shown:
     path: str | Callable[[Made], str]
     role: Role | None = Role.SUPERVISOR
     goes: Callable[[Page], object] | None = None  #: what is done there before it is looked at
+
+
+RENTS = "rent-changes-2026-11-22"
+ROWS = (
+    "claim,weekly_rent,from_date,claimant",
+    *(f"HB{900 + number:06},{90 + number}.00,2026-11-30,Mx Test Ash" for number in range(30)),
+    "HB12,1.00,2026-11-30,Mx Test Birch",
+    "HB000115,1.00,2026-11-30,Mx Test Cedar",
+    'HB000999,-4,soon,"=cmd()"',
+)
+
+
+def _press(name: str) -> Callable[[Page], object]:
+    return lambda page: page.get_by_role("button", name=name).click()
+
+
+def _send(page: Page) -> None:
+    page.get_by_label("Workflow").select_option(RENT)
+    content = "\n".join(ROWS).encode()
+    page.get_by_label("File").set_input_files(
+        FilePayload(name="weekly.csv", mimeType="text/csv", buffer=content)
+    )
+    page.get_by_role("button", name="Look the file over").click()
+
+
+def _begin(page: Page) -> None:
+    page.get_by_label("Why").fill("the system works again")
+    page.get_by_role("button", name="Send back 5 cases").click()
+    page.wait_for_url("**/bulk/*said=begun")
 
 
 PAGES = (
@@ -77,6 +106,38 @@ PAGES = (
         ),
     ),
     Shown("escalation-close", lambda made: f"/escalations/{made.doubt}?do=close"),
+    Shown("batches", "/batches"),
+    Shown("batches-none", "/batches?workflow=nothing", Role.VIEWER),
+    Shown("batch", f"/batches/{RENTS}"),
+    Shown("batch-for-developers", f"/batches/{RENTS}", Role.DEVELOPER),
+    Shown("batch-not-taken-in", f"/batches/{RENTS}/not-taken-in"),
+    Shown("batch-cancel", f"/batches/{RENTS}/cancel"),
+    Shown("batch-cancel-wrong", f"/batches/{RENTS}/cancel", goes=_press("Cancel 11 cases")),
+    Shown("batch-over", "/batches/earlier-permits-2026-11-23"),
+    Shown("batch-not-there", "/batches/nothing"),
+    Shown("hand-in", "/batches/new"),
+    Shown("hand-in-wrong", "/batches/new", goes=_press("Look the file over")),
+    Shown("hand-in-preview", "/batches/new", goes=lambda page: _send(page)),
+    Shown("hand-in-gone", "/batches/new/1-00000000000000000000000000000000"),
+    Shown("pausing", "/pausing"),
+    Shown("pausing-viewer", "/pausing", Role.VIEWER),
+    Shown("pause-a-bot", "/pausing/new?kind=bot", goes=_press("Pause a bot")),
+    Shown("pause-a-workflow", "/pausing/new?kind=workflow"),
+    Shown("pause-a-batch", "/pausing/new?kind=batch", goes=_press("Pause a batch")),
+    Shown("pause-everything", "/pausing/new?kind=everything"),
+    Shown("many-none", "/bulk"),
+    Shown("many-choose", f"/bulk/new?batch={RENTS}"),
+    Shown("many-nothing-chosen", "/bulk/new"),
+    Shown("many-wrong-filter", "/bulk/new?state=done"),
+    Shown("many-no-case", "/bulk/new?batch=nothing&action=cancel"),
+    *(
+        Shown(
+            f"many-{action.replace(' ', '-')}", f"/bulk/new?batch={RENTS}&action={action.replace(' ', '+')}"
+        )
+        for action in ("cancel", "return", "close", "hand on", "set due", "set priority")
+    ),
+    Shown("many-wrong", f"/bulk/new?batch={RENTS}&action=close", goes=_press("Close 5 cases")),
+    Shown("many-begun", f"/bulk/new?batch={RENTS}&action=return", goes=lambda page: _begin(page)),
     Shown("escalation-cancel", lambda made: f"/escalations/{made.business}?do=cancel"),
 )
 
