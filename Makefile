@@ -54,7 +54,7 @@ soak: .venv/checked ## work 1,000 cases for twenty minutes with a random fault e
 
 .PHONY: bench
 bench: .venv/checked .casehand/bench/.venv/installed ## measure Casehand beside its peers into bench/results.md; ARGS=--quick takes five minutes
-	@$(CLEARING_TMP) .venv/bin/python -m bench $(ARGS)
+	@$(CLEARING_TMP) PYTHONPATH=tests .venv/bin/python -m bench $(ARGS)
 
 .PHONY: check
 check: .venv/installed home ## look for faults without running anything: ruff and mypy

@@ -1,12 +1,9 @@
 """What the tests stand on: a real Valkey, a real PostgreSQL beside SQLite, a real browser."""
 
 import os
-import pwd
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from shutil import chown, which
 from tempfile import TemporaryDirectory
 from threading import Event
 from time import monotonic
@@ -14,7 +11,6 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from sqlalchemy import create_engine, text
 
 from casehand.bots.chromium import find_browser, launch_arguments
 from casehand.queue.ledger import Ledger
@@ -24,9 +20,8 @@ from casehand.settings import PREFIX
 
 # What several files of tests stand on is in modules beside them.
 sys.path.insert(0, str(Path(__file__).parent))
+from postgres import a_postgres, fresh_database, postgres_programs
 from workshop import DESK, Desk
-
-POSTGRES_USER = "postgres"
 
 
 @pytest.fixture(autouse=True)
@@ -55,24 +50,12 @@ def redis(redis_url: str) -> Iterator[Redis]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL of the test run's own, on a socket; the tests that want it are skipped where there is none."""
-    programs = _postgres_programs()
-    if programs is None:
+    if postgres_programs() is None:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL is missing: install Debian's package postgresql")
         pytest.skip("PostgreSQL is not installed here (Debian's package is postgresql)")
-    with TemporaryDirectory(prefix="pg") as name:
-        folder = Path(name)
-        user = _give_to_postgres(folder)
-        data = folder / "data"
-        run = {"check": True, "user": user, "capture_output": True, "cwd": folder}
-        subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", POSTGRES_USER], **run)
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c log_min_messages=panic"
-        log = folder / "log"
-        subprocess.run([programs / "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start"], **run)
-        try:
-            yield f"postgresql+psycopg://{POSTGRES_USER}@/postgres?host={folder}"
-        finally:
-            subprocess.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **run)
+    with a_postgres() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -81,13 +64,13 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     url: str = request.getfixturevalue("postgres_url")
-    return _fresh_database(url)
+    return fresh_database(url)
 
 
 @pytest.fixture(scope="session")
-def fresh_database(postgres_url: str) -> Callable[[], str]:
+def new_database(postgres_url: str) -> Callable[[], str]:
     """Makes an empty database of PostgreSQL."""
-    return lambda: _fresh_database(postgres_url)
+    return lambda: fresh_database(postgres_url)
 
 
 @pytest.fixture
@@ -136,36 +119,3 @@ def desk(
     yield desk
     desk.ledger.close()
     sys.modules.pop("desk", None)
-
-
-def _postgres_programs() -> Path | None:
-    on_path = which("initdb")
-    if on_path:
-        return Path(on_path).resolve().parent
-    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-
-
-def _give_to_postgres(folder: Path) -> str | None:
-    """PostgreSQL refuses to run as root: its own user takes the folder then."""
-    if os.geteuid() != 0:
-        return None
-    user = POSTGRES_USER if _exists(POSTGRES_USER) else "nobody"
-    chown(folder, user)
-    return user
-
-
-def _exists(user: str) -> bool:
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        return False
-    return True
-
-
-def _fresh_database(url: str) -> str:
-    name = f"ledger_{os.urandom(6).hex()}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return url.replace("/postgres?", f"/{name}?")

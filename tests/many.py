@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from samples import PERMIT, RENT, WORKFLOWS, Clock
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import ColumnElement, Connection, event, insert, literal, select, text, true
 from starlette.testclient import TestClient
 
 from casehand.console.person import Person
@@ -34,6 +34,8 @@ from casehand.queue.outcome import EscalationKind
 from casehand.queue.rolling import catch_up
 from casehand.queue.words import alike_of, digests_of
 from casehand.settings import load_settings
+
+Cases = schema.cases.c
 
 TAX = "council-tax/moves"
 NAMES = (RENT, PERMIT, TAX)
@@ -200,10 +202,12 @@ def looking(ledger: Ledger, person: Person) -> Iterator[Looker]:
     """Somebody at the console over this ledger."""
     site = Site(ledger, WORKFLOWS, load_settings(), ConsoleSettings(), lambda: None)
     # Not entered: no chores go on beside what is counted and timed.
-    client = TestClient(application(site), base_url=site.console.address, follow_redirects=True)
-    client.post(
-        "/sign-in/link", data={"token": sessions.offer_link(ledger, as_who(person))}, headers=SAME_SITE
+    client = TestClient(
+        application(site), base_url=site.console.address, follow_redirects=True, client=("127.0.0.1", 1)
     )
+    token = sessions.offer_link(ledger, as_who(person))
+    answer = client.post("/sign-in/link", data={"token": token}, headers=SAME_SITE)
+    assert "Signed in as" in answer.text, answer.text
     yield Looker(client, ledger)
     client.close()
 
@@ -386,21 +390,32 @@ def _write_the_rest(connection: Connection) -> None:
         " SELECT id, 1, 'put it on', 'benefits', 'made', 5, changed_at, changed_at FROM cases"
         " WHERE state = 'done'",
     ]
-    entries = (
-        ("handed_in_at", "s.sample@example.test", "taken in", "NULL", "'queued'", "true"),
-        ("handed_in_at", "worker-1.x", "begun", "'queued'", "'working'", "attempts > 0"),
-        ("changed_at", "worker-1.x", "done", "'working'", "'done'", "state = 'done'"),
-        ("changed_at", "c.sample@example.test", "closed", "'escalated'", "'closed'", "state = 'closed'"),
-        ("changed_at", "worker-1.x", "escalated", "'working'", "'escalated'", "state = 'escalated'"),
-    )
-    statements += [
-        'INSERT INTO audit (at, actor, action, subject, "before", "after", attempt)'
-        " SELECT {}, '{}', '{}', id, {}, {}, 1 FROM cases WHERE {} ORDER BY handed_in_at".format(*entry)
-        for entry in entries
-    ]
     for statement in statements:
         connection.exec_driver_sql(statement)
         connection.commit()
+    sample, worker, caseworker = "s.sample@example.test", "worker-1.x", "c.sample@example.test"
+    _audit(connection, "taken in", sample, Cases.handed_in_at, (None, "queued"), true())
+    _audit(connection, "begun", worker, Cases.handed_in_at, ("queued", "working"), Cases.attempts > 0)
+    for state, actor, before in (
+        ("done", worker, "working"),
+        ("closed", caseworker, "escalated"),
+        ("escalated", worker, "working"),
+    ):
+        _audit(connection, state, actor, Cases.changed_at, (before, state), Cases.state == state)
+
+
+def _audit(
+    connection: Connection,
+    action: str,
+    actor: str,
+    at: ColumnElement[Any],
+    states: tuple[str | None, str],
+    which: ColumnElement[bool],
+) -> None:
+    names = ("at", "actor", "action", "subject", "before", "after", "attempt")
+    entries = select(at, *map(literal, (actor, action)), Cases.id, *map(literal, states), literal(1))
+    connection.execute(insert(schema.audit).from_select(names, entries.where(which).order_by(at)))
+    connection.commit()
 
 
 def _write_bulk_and_messages(connection: Connection, clock: Clock, number: int, many: Many) -> None:

@@ -10,9 +10,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 from samples import PERMIT, RENT, hostile
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
-from casehand.console.rights import Role
+from casehand.console.person import Person
+from casehand.console.rights import EVERY, Role
 from casehand.queue import attempts, commits, endings, escalations, pauses, schema
 from casehand.queue.backoff import Backoff
 from casehand.queue.cases import CaseStory, tell
@@ -477,6 +478,57 @@ def test_a_request_that_says_too_little_is_refused(
     client_for: Any, path_of: Any, sent: dict[str, str]
 ) -> None:
     assert 400 <= client_for("supervisor").post(path_of("question"), data=sent).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["A/B", "A//B", "..", "../x", "A B?c=1#d", "50% é", "السيدة", "a\u202eb", '"><script>', "." * 200],
+)
+def test_a_case_is_found_and_settled_whatever_its_reference_is(
+    page_for: PageFor, served: Any, story: Any, reference: str
+) -> None:
+    with served.ledger.writing() as connection:
+        cases = schema.cases.c
+        connection.execute(
+            update(schema.cases).where(cases.id == served.made.question).values(reference=reference)
+        )
+    page = page_for("caseworker")
+    page.goto("/escalations?kind=question&workflow=housing-benefit/rent-change")
+    page.get_by_role("table").get_by_role("rowheader").get_by_role("link").click()
+    page.get_by_role("radio", name="yes").check()
+    served.clock.pass_time(minutes=31)
+    page.get_by_role("button", name="Answer and send back").click()
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
+    other = page.context.new_page()
+    other.goto(served.link(Person("b@example.test", "B", {EVERY: frozenset({Role.CASEWORKER})})))
+    other.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Send it again").click()
+    expect(page.get_by_role("status")).to_contain_text("your answer is kept")
+    assert story("question").escalations[-1].settled_by == "b@example.test"
+
+
+def test_a_reference_that_two_workflows_share_asks_which(
+    page_for: PageFor, served: Any, story: Any, finds_nothing: FindsNothing
+) -> None:
+    with served.ledger.writing() as connection:
+        cases = schema.cases.c
+        connection.execute(
+            update(schema.cases).where(cases.id == served.made.form).values(reference="HB000107")
+        )
+    page = page_for("caseworker")
+    page.goto("/escalations/HB000107")
+    finds_nothing(page)
+    page.get_by_role("link", name="HB000107, parking/permit-renewal").click()
+    page.get_by_role("button", name="Take this case").click()
+    expect(page.get_by_role("main")).to_contain_text("With you")
+    expect(page.get_by_role("main")).to_contain_text("parking/permit-renewal")
+    assert story("form").escalations[-1].assigned_to == "test.caseworker@example.test"
+    assert story("question").escalations[-1].assigned_to is None
+    page.goto("/escalations?kind=question")
+    for workflow in ("housing-benefit/rent-change", "parking/permit-renewal"):
+        page.goto("/escalations?kind=question")
+        page.get_by_role("row", name=workflow).get_by_role("rowheader").get_by_role("link").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(workflow)
 
 
 def test_one_can_hand_on_only_to_those_who_may_settle_it(

@@ -156,7 +156,8 @@ def test_every_page(
     page = opened(viewport=viewport) if shown.role is None else page_for(shown.role, viewport=viewport)
     page.goto(shown.path if isinstance(shown.path, str) else shown.path(served.made))
     if shown.goes is not None:
-        shown.goes(page)
+        with page.expect_navigation():
+            shown.goes(page)
     finds_nothing(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], "wider than the screen"
     if SCREENSHOTS:

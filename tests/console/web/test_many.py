@@ -115,7 +115,7 @@ def _filled(
     if kind == "sqlite":
         url = f"sqlite:///{folders.mktemp('many') / 'many.db'}"
     else:
-        url = request.getfixturevalue("fresh_database")()
+        url = request.getfixturevalue("new_database")()
     ledger = Ledger.open(url, Vault(os.urandom(KEY_BYTES)), clock)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CASEHAND_HOME", str(folders.mktemp("home")))
