@@ -1,0 +1,246 @@
+"""A supervisor's day, with everything real: the console and a worker as processes, and the practice system."""
+
+import csv
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import httpx2
+import pytest
+from openpyxl import load_workbook
+from playwright.sync_api import Browser, Page, expect
+
+from casehand.console.person import Person
+from casehand.console.rights import EVERY, Role
+from casehand.console.web.door import as_who
+from casehand.fixtures.practice.seed import generate
+from casehand.fixtures.practice.server import PracticeServer
+from casehand.queue import sessions
+from casehand.queue.batches import find_batch
+from casehand.queue.cases import find_cases, tell
+from casehand.queue.ledger import Ledger
+from casehand.queue.vault import Vault
+from casehand.settings import PREFIX
+
+CASEHAND = Path(sys.executable).with_name("casehand")
+RENTS = "housing-benefit/rent-change"
+CASES = 10
+SAME = {"sec-fetch-site": "same-origin"}
+SUPERVISOR = Person("s.sample@example.test", "Sam Sample", {EVERY: frozenset({Role.SUPERVISOR})})
+MANY = 100_000
+MOST_MEGABYTES = 450
+"""What the console may hold at most while it takes in a hundred thousand rows."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class Console:
+    """A console of its own process, and its home."""
+
+    home: Path
+    url: str
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        ledger = Ledger.open(f"sqlite:///{self.home / 'ledger.db'}", Vault.from_file(self.home / "key"))
+        yield ledger
+        ledger.close()
+
+    def link(self, person: Person = SUPERVISOR) -> str:
+        with self.ledger() as ledger:
+            return f"{self.url}/sign-in/link?token={sessions.offer_link(ledger, as_who(person))}"
+
+    def client(self) -> httpx2.Client:
+        client = httpx2.Client(base_url=self.url, headers=SAME, timeout=120)
+        client.post("/sign-in/link", data={"token": self.link().partition("token=")[2]})
+        return client
+
+    def megabytes(self) -> float:
+        """The most memory that it has held so far."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) / 1024
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A worker, until the context ends."""
+        command = [CASEHAND, "work", "--workers", "1"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(command, env=self.environment, cwd=self.home, **quiet) as process:
+            try:
+                yield
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+
+
+@contextmanager
+def running(folder: Path, **given: str) -> Iterator[Console]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    environment |= {f"{PREFIX}HOME": str(home)} | {f"{PREFIX}{name}": value for name, value in given.items()}
+    command = [CASEHAND, "console", "--port", str(port)]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, env=environment, cwd=folder, **pipes) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("The pages are at")
+            process.stdout.readline()
+            yield Console(home, f"http://127.0.0.1:{port}", environment, process)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    yield context.new_page()
+    context.close()
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_supervisor_hands_in_a_batch_watches_it_pauses_it_and_takes_the_result_home(
+    tmp_path: Path, page: Page, finds_nothing: Callable[[Page], None], until: Callable[..., None]
+) -> None:
+    claims = generate(tmp_path, CASES)
+    file = tmp_path / "batch.csv"
+    with file.open("a") as opened:
+        opened.write("HB1,12.00,2026-04-06,Mx Test Ash\n=1+1,12.00,2026-04-06,+Mx Test Birch\n")
+    with PracticeServer(tmp_path / "practice", claims) as practice:
+        bot = {"URL": practice.url, "USERNAME": practice.username, "PASSWORD": practice.password}
+        given = {f"BOT_BENEFITS_{name}": value for name, value in bot.items()}
+        with running(tmp_path, **given) as console:
+            page.goto(console.link())
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("link", name="Batches", exact=True).click()
+            expect(page.get_by_text("No file has been handed in yet.")).to_be_visible()
+            finds_nothing(page)
+            page.get_by_role("button", name="Hand in a file").click()
+            page.get_by_label("Workflow").select_option(RENTS)
+            page.get_by_label("File").set_input_files(file)
+            page.get_by_role("button", name="Look the file over").click()
+            expect(page.get_by_role("region", name="Rows that will not be taken in")).to_contain_text("HB000")
+            page.get_by_role("button", name=f"Take in {CASES} cases").click()
+            name = page.url.rpartition("/")[2].partition("?")[0]
+            page.get_by_role("button", name="Pause this batch").click()
+            page.get_by_label("Why").fill("the landlord rings back at ten")
+            page.get_by_role("button", name="Pause a batch").click()
+            expect(page.get_by_text("This batch is paused: the landlord rings back at ten")).to_be_visible()
+            with console.worker():
+                page.wait_for_timeout(8_000)
+                expect(page.get_by_text(f"0 of {CASES} cases finished.")).to_be_visible()
+                page.get_by_role("button", name="Resume this batch").click()
+                page.wait_for_url("**said=resumed")
+                page.wait_for_function("document.querySelector('[data-hx-sse\\\\:connect]')._htmx?.sse")
+                page.evaluate("window.stayed = true")
+                ended = page.get_by_text(f"{CASES} of {CASES} cases finished: nothing is left to do.")
+                expect(ended).to_be_visible(timeout=120_000)
+                assert page.evaluate("window.stayed"), "the page was loaded anew"
+            finds_nothing(page)
+
+            with page.expect_download() as begun:
+                page.get_by_role("link", name="Results as CSV").click()
+            begun.value.save_as(tmp_path / "results.csv")
+            rows = rows_of(tmp_path / "results.csv")
+            assert [row["Line"] for row in rows] == [str(line) for line in range(2, CASES + 4)]
+            assert [row["What became of it"] for row in rows] == ["done"] * CASES + ["not taken in"] * 2
+            assert all(row["Changes made"] == "1" and row["Result: weekly_award"] for row in rows[:CASES])
+            assert rows[-1]["claim"] == "'=1+1"
+
+            with page.expect_download() as begun:
+                page.get_by_role("link", name="Results as Excel").click()
+            begun.value.save_as(tmp_path / "results.xlsx")
+            sheet = load_workbook(tmp_path / "results.xlsx").active
+            assert [cell.value for cell in sheet["B"]][1 : CASES + 1] == [one.reference for one in claims]
+            with page.expect_download() as begun:
+                page.get_by_role("link", name="Rejects as CSV").click()
+            begun.value.save_as(tmp_path / "rejects.csv")
+            assert [row["claim"] for row in rows_of(tmp_path / "rejects.csv")] == ["HB1", "'=1+1"]
+
+            with console.ledger() as ledger:
+                assert find_batch(ledger, name).counts["done"] == CASES
+                stories = [tell(ledger, one.id) for one in find_cases(ledger)]
+                told = [(one.line.reference, one.data, str(one.line.state), False) for one in stories]
+            assert practice.judge(told) == []
+
+
+def test_a_hundred_thousand_rows_are_looked_over_and_taken_in_within_bounds(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    text = io.StringIO()
+    text.write("claim,weekly_rent,from_date,claimant\n")
+    for number in range(MANY):
+        rent = "nothing" if number % 10 == 0 else f"{100 + number % 90}.40"
+        text.write(f"HB{number:06},{rent},2026-04-06,Mx Test Hawthorn the {number}th\n")
+    content = text.getvalue().encode()
+    with running(tmp_path) as console, console.client() as client, console.client() as other:
+        before = console.megabytes()
+        begun = monotonic()
+        sent = client.post("/batches/new", data={"workflow": RENTS}, files={"file": ("large.csv", content)})
+        looked_over = monotonic()
+        path = sent.headers["location"]
+        shown = client.get(path).text
+        assert "90,000 cases" in shown
+        assert "10,000 rows" in shown
+        assert "These are the first 2,000 of 10,000 such rows." in shown
+        answer = client.post(path)
+        taken = monotonic()
+        name = answer.headers["location"].rpartition("/")[2].partition("?")[0]
+        assert "0 of 90,000 cases finished" in other.get(f"/batches/{name}").text
+        with client.stream("GET", f"/batches/{name}/results.csv") as stream:
+            lines = sum(chunk.count(b"\r\n") for chunk in stream.iter_bytes())
+        given_out = monotonic()
+        assert lines == MANY + 1
+        peak = console.megabytes()
+        assert other.get("/batches").status_code == 200
+    record_property("megabytes", f"{before:.0f} before, {peak:.0f} at most")
+    spans = {
+        "looked over": looked_over - begun,
+        "taken in": taken - looked_over,
+        "given out": given_out - taken,
+    }
+    record_property("seconds", {name: round(span, 1) for name, span in spans.items()})
+    assert peak < MOST_MEGABYTES
+
+
+def test_pages_answer_while_a_large_file_is_looked_over(tmp_path: Path, until: Callable[..., None]) -> None:
+    rows = "".join(f"HB{number:06},100.40,2026-04-06,Mx Test Hawthorn\n" for number in range(40_000))
+    content = f"claim,weekly_rent,from_date,claimant\n{rows}".encode()
+    with running(tmp_path) as console, console.client() as client, console.client() as other:
+        answers: list[Any] = []
+        files = {"file": ("large.csv", content)}
+        sending = Thread(
+            target=lambda: answers.append(client.post("/batches/new", data={"workflow": RENTS}, files=files))
+        )
+        sending.start()
+        waits = []
+        while sending.is_alive():
+            begun = monotonic()
+            assert other.get("/batches").status_code == 200
+            waits.append(monotonic() - begun)
+        sending.join()
+        assert answers[0].status_code == 303
+    assert len(waits) > 3
+    assert max(waits) < 5, waits
