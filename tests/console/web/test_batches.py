@@ -11,6 +11,7 @@ import pytest
 from openpyxl import load_workbook
 from playwright.sync_api import FilePayload, Page, expect
 from samples import PERMIT, RENT, hostile
+from sqlalchemy import event
 
 from casehand.console.rights import Role
 from casehand.console.web import batches as pages
@@ -467,3 +468,22 @@ def test_rows_that_were_not_taken_in_are_listed_page_by_page(
         page.get_by_role("link", name="Next page").click()
         page.wait_for_load_state()
     assert seen == [str(line) for line in range(2, 72)]
+
+
+def test_a_look_at_a_file_and_at_its_batch_ask_few_statements(
+    client_for: ClientFor, served: Any, somebody: Any, tmp_path: Path
+) -> None:
+    client = client_for(somebody("supervisor"))
+    files = {"file": ("weekly.csv", written(tmp_path, *GOOD, *WRONG * 30).read_bytes())}
+    path = client.post("/batches/new", data={"workflow": RENT}, files=files).headers["location"]
+    statements: list[str] = []
+    event.listen(
+        served.ledger.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: statements.append(statement),
+    )
+    for address in (path, "/batches", f"/batches/{RENTS}", f"/batches/{RENTS}/cancel", "/batches/new"):
+        statements.clear()
+        assert client.get(address).status_code == 200
+        asked = [one for one in statements if one.lstrip().upper().startswith(("SELECT", "UPDATE", "INSERT"))]
+        assert 0 < len(asked) <= 20, (address, asked)

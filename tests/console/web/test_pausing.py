@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from samples import BOT, PERMIT, RENT
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, event, insert, update
 
 from casehand.console.rights import Role
 from casehand.queue import audit, schema
@@ -194,3 +194,29 @@ def test_what_cannot_be_paused_leads_back(
         client.post("/pausing/resume", data={"kind": kind}),
     ):
         assert (answer.status_code, answer.headers["location"]) == (303, "/pausing")
+
+
+def test_however_much_is_paused_the_page_asks_few_statements(
+    client_for: ClientFor, served: Any, somebody: Any
+) -> None:
+    now = served.clock()
+    with served.ledger.writing() as connection:
+        for kind, number in (("batch", 80), ("workflow", 40)):
+            values = [
+                {"kind": kind, "name": f"n{one}", "reason": "x", "paused_at": now, "paused_by": "s.sample"}
+                for one in range(number)
+            ]
+            connection.execute(insert(schema.pauses), values)
+    client = client_for(somebody("administrator"))
+    client.get("/pausing")
+    statements: list[str] = []
+    event.listen(
+        served.ledger.engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: statements.append(statement),
+    )
+    answer = client.get("/pausing")
+    assert answer.status_code == 200
+    assert "There are more" in answer.text
+    asked = [one for one in statements if one.lstrip().upper().startswith(("SELECT", "UPDATE", "INSERT"))]
+    assert 0 < len(asked) <= 20, asked
