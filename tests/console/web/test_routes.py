@@ -6,7 +6,6 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.routing import Mount, Route
-
 from wire import Sent, Wire, same_site
 
 from casehand.console.rights import Role
