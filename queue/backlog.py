@@ -1,5 +1,6 @@
 """The backlog: what is left that workers could work now or after a retry's wait."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, FromClause, and_, exists, func, or_, select
@@ -30,6 +31,15 @@ def unfinished(ledger: Ledger, patience: timedelta, most: int | None = None) -> 
     found = select(Cases.id).where(or_(Cases.state == State.WORKING, waiting)).limit(most).subquery()
     with ledger.reading() as connection:
         return connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def left_to_work(ledger: Ledger, workflows: Collection[str] | None = None) -> int:
+    """Cases that the robots have still to work, now or later; only of those workflows."""
+    query = select(func.count()).where(Cases.state.in_((State.QUEUED, State.WORKING)))
+    if workflows is not None:
+        query = query.where(Cases.workflow.in_(workflows))
+    with ledger.reading() as connection:
+        return connection.execute(query).scalar_one()
 
 
 def _is_soon(cases: FromClause, now: datetime, patience: timedelta) -> ColumnElement[bool]:

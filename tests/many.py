@@ -234,7 +234,7 @@ def batch_name(number: int) -> str:
 
 
 def _batch_size(number: int) -> int:
-    return max(number // 500, 200)
+    return max(number // 500, 20)
 
 
 def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number: int) -> None:

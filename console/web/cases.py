@@ -1,28 +1,25 @@
 """The list of cases: found by filters in the address, in an order, a page at a time, and as a file."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from casehand.console.days import as_day, begin_of, end_of
 from casehand.console.person import Person
 from casehand.console.rights import Right, may, workflows_with
+from casehand.console.web.files import as_csv
 from casehand.console.web.page import page
 from casehand.console.web.rendering import address, render
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses
 from casehand.queue.cases import CaseFilter, CaseLine, CaseSort, how_many, list_cases
-from casehand.queue.guarded import guarded
 from casehand.queue.ledger import Ledger
 from casehand.queue.paging import ROWS
 from casehand.queue.pauses import PauseKind
@@ -123,11 +120,7 @@ def cases_file(request: Request) -> Response:
     if wanted.errors:
         raise CasehandError("; ".join(wanted.errors.values()))
     rows = (_row(one, request.state.person, zone) for one in _all(ledger, wanted))
-    return StreamingResponse(
-        map(_line, chain([COLUMNS], rows)),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": 'attachment; filename="cases.csv"'},
-    )
+    return as_csv("cases", COLUMNS, rows)
 
 
 routes = [
@@ -221,12 +214,6 @@ def _row(one: CaseLine, person: Person, zone: ZoneInfo) -> tuple[object, ...]:
 
 def _local(moment: datetime | None, zone: ZoneInfo) -> str | None:
     return None if moment is None else moment.astimezone(zone).isoformat(timespec="seconds")
-
-
-def _line(cells: tuple[object, ...]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerow([guarded(cell) if isinstance(cell, str) else cell for cell in cells])
-    return text.getvalue().encode("utf-8", "replace")
 
 
 def _workflows(ledger: Ledger, person: Person) -> list[str]:

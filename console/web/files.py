@@ -2,21 +2,28 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from starlette.responses import StreamingResponse
 
 from casehand.console.listing import harmless
 
+LINES = 200
+
 
 def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingResponse:
-    """A file of that name, sent a line at a time."""
+    """A file of that name, sent in pieces of some lines: each piece is a step of its own for the server."""
     return StreamingResponse(
-        map(_line, chain([columns], rows)),
+        _pieces(map(_line, chain([columns], rows))),
         media_type="text/csv; charset=utf-8",
         headers={"content-disposition": f'attachment; filename="{name}.csv"'},
     )
+
+
+def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    while piece := b"".join(islice(lines, LINES)):
+        yield piece
 
 
 def _line(cells: Sequence[object]) -> bytes:

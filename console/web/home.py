@@ -1,9 +1,6 @@
 """Home: what needs a person now, what is being worked and at what pace, and what is paused and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,15 +9,17 @@ from casehand.console.person import Person
 from casehand.console.rights import Right, workflows_with
 from casehand.console.web.page import page
 from casehand.console.web.rendering import render
+from casehand.queue.backlog import left_to_work
+from casehand.queue.batches import list_batches
 from casehand.queue.breaker import open_breakers
-from casehand.queue.cases import counts_by_batch
+from casehand.queue.escalations import EscalationFilter
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import count_unsent
-from casehand.queue.needs import most_urgent, needs_by_kind
+from casehand.queue.needs import needs_by_kind
 from casehand.queue.outcome import EscalationKind
-from casehand.queue.pace import Pace, pace
+from casehand.queue.pace import pace
 from casehand.queue.pauses import Pause, PauseKind, all_pauses, workflows_held_by
-from casehand.queue.state import OPEN, State
+from casehand.queue.worklist import worklist
 
 FIRST = 10
 """Cases that are listed here; the others are one link away."""
@@ -36,43 +35,26 @@ WHY: Mapping[EscalationKind, str] = {
 """Why a person is asked, in words."""
 
 
-@dataclass(frozen=True)
-class Underway:
-    """A batch that is being worked, or waits for its turn."""
-
-    batch: str | None
-    workflow: str
-    counts: Mapping[str, int]
-
-    @property
-    def total(self) -> int:
-        """All its cases."""
-        return sum(self.counts.values())
-
-    @property
-    def left(self) -> int:
-        """Those the robots have still to work."""
-        return self.counts["queued"] + self.counts["working"]
-
-
 def home(request: Request) -> Response:
     """Show how things stand, of the workflows that the person has to do with."""
     ledger: Ledger = request.app.state.site.ledger
     person: Person = request.state.person
     mine = workflows_with(person, Right.SEE_STRUCTURE)
-    underway = _underway(ledger, mine)
+    underway = list_batches(ledger, mine, limit=MOST_BATCHES + 1, is_open=True)
+    left = left_to_work(ledger, mine)
     speed = pace(ledger, mine)
     told = workflows_with(person, Right.MANAGE_MESSAGES)
     return render(
         request,
         "home.html",
         waiting=needs_by_kind(ledger, mine),
-        first=most_urgent(ledger, FIRST, mine),
+        first=worklist(ledger, EscalationFilter(workflows=mine), limit=FIRST),
         why=WHY,
         underway=underway[:MOST_BATCHES],
-        more_underway=len(underway) - MOST_BATCHES,
+        has_more=len(underway) > MOST_BATCHES,
+        left=left,
         pace=speed,
-        finish=_finish(speed, underway, ledger.clock()),
+        finish=speed.finish(left, ledger.clock()) if left else None,
         unsent=0 if told == frozenset() else count_unsent(ledger, told),
         pauses=[one for one in all_pauses(ledger) if _concerns(ledger, one, mine)],
         breakers=[one for one in open_breakers(ledger) if _is_of(ledger, PauseKind.BOT, one.bot, mine)],
@@ -82,16 +64,6 @@ def home(request: Request) -> Response:
 routes = [page("/", home, right=Right.SEE_FIGURES)]
 
 
-def _underway(ledger: Ledger, mine: frozenset[str] | None) -> list[Underway]:
-    rows: list[dict[str, Any]] = counts_by_batch(ledger)
-    found = [
-        Underway(row["batch"], row["workflow"], {str(state): row[state] for state in State})
-        for row in rows
-        if mine is None or row["workflow"] in mine
-    ]
-    return [one for one in found if any(one.counts[state] for state in OPEN)]
-
-
 def _concerns(ledger: Ledger, pause: Pause, mine: frozenset[str] | None) -> bool:
     return pause.kind is PauseKind.EVERYTHING or _is_of(ledger, pause.kind, pause.name, mine)
 
@@ -99,8 +71,3 @@ def _concerns(ledger: Ledger, pause: Pause, mine: frozenset[str] | None) -> bool
 def _is_of(ledger: Ledger, kind: PauseKind, name: str, mine: frozenset[str] | None) -> bool:
     """Whether it holds up a workflow that the person has to do with."""
     return mine is None or not mine.isdisjoint(workflows_held_by(ledger, kind, name))
-
-
-def _finish(speed: Pace, underway: list[Underway], now: datetime) -> datetime | None:
-    left = sum(one.left for one in underway)
-    return speed.finish(left, now) if left else None
