@@ -124,15 +124,19 @@ def worklist(
 
 def count_waiting(ledger: Ledger, which: EscalationFilter, by: str) -> Waiting:
     """How many wait in the workflows of the filter, how many of them nobody has taken, and how many `by` has."""
-    query = select(
-        func.count(),
-        func.count().filter(Escalations.assigned_to.is_(None)),
-        func.count().filter(Escalations.assigned_to == by),
-    ).where(Escalations.settled_at.is_(None))
+    waits: list[ColumnElement[bool]] = [Escalations.settled_at.is_(None)]
     if which.seen is not None:
-        query = query.where(Escalations.workflow.in_(which.seen))
+        waits.append(_of(which.seen, Escalations.workflow))
+    # Each by an index of its own, without reading a row.
+    every = select(func.count()).select_from(schema.escalations).where(*waits)
+    taken, mine = (
+        every.where(Escalations.assigned_to.is_not(None)),
+        every.where(Escalations.assigned_to == by),
+    )
+    query = select(every.scalar_subquery(), taken.scalar_subquery(), mine.scalar_subquery())
     with ledger.reading() as connection:
-        return Waiting(*connection.execute(query).one())
+        number, assigned, own = connection.execute(query).one()
+    return Waiting(number, number - assigned, own)
 
 
 def shared_references(ledger: Ledger, references: Sequence[str]) -> frozenset[str]:
@@ -210,7 +214,7 @@ def _query(which: EscalationFilter, due: Due | None, now: datetime, by: Order) -
             Cases.id.label("case_id"),
         )
         .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None), *_conditions(which, due, now))
+        .where(Escalations.settled_at.is_(None), *_conditions(which, due, now, by))
     )
     if by is not Order.OPENED and which.assigned_to is None and which.alike is None:
         # It says nothing new, but lets the list be read in its order by the cases' index.
@@ -218,19 +222,27 @@ def _query(which: EscalationFilter, due: Due | None, now: datetime, by: Order) -
     return query
 
 
-def _conditions(which: EscalationFilter, due: Due | None, now: datetime) -> list[ColumnElement[bool]]:
+def _conditions(
+    which: EscalationFilter, due: Due | None, now: datetime, by: Order
+) -> list[ColumnElement[bool]]:
     named = (which.batch, which.workflow, which.assigned_to)
     if not all(is_storable(name) for name in named if name is not None):
         return [false()]
     conditions = which.conditions()
     if which.seen is not None:
-        conditions.append(Cases.workflow.in_(which.seen))
+        conditions.append(_of(which.seen, Escalations.workflow if by is Order.OPENED else Cases.workflow))
     kinds: Mapping[Due, ColumnElement[bool]] = {
         Due.OVERDUE: Cases.due < now,
         Due.SOON: and_(Cases.due >= now, Cases.due < now + SOON),
         Due.NONE: Cases.due.is_(None),
     }
     return conditions if due is None else [*conditions, kinds[due]]
+
+
+def _of(workflows: Collection[str], column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Of one of these; of one alone, an index that begins with it keeps its order."""
+    only = next(iter(workflows), "")
+    return column == only if len(workflows) == 1 else column.in_(workflows)
 
 
 def _part(query: Select[Any], stretch: _Stretch, values: Sequence[Any] | None, limit: int) -> Select[Any]:

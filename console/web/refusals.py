@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -98,6 +98,9 @@ class Faults:
 
         try:
             await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            # Whoever hangs up before he has sent all is no fault of ours, and there is nobody to answer.
+            return
         except Exception as error:  # noqa: BLE001 — whatever it is, a person is answered
             fault = new_id()[:12]
             _write_down(error, fault, scope)

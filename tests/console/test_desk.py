@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from casehand.bots.bot import Bot
 from casehand.console.actions import RIGHT_FOR, Action
@@ -194,6 +194,21 @@ def _paused(kind: PauseKind, name: str) -> Callable[[Stage], str]:
     return make
 
 
+def _broken(stage: Stage) -> str:
+    """A case, while the system of its bot fails."""
+    case = stage.case()
+    now = stage.ledger.clock()
+    values = {"failures": 5, "opened_at": now, "probe_at": now + timedelta(minutes=5), "probes": 1}
+    with stage.ledger.writing() as connection:
+        connection.execute(insert(schema.breakers).values(bot="benefits", **values))
+    return case
+
+
+def _rejected(stage: Stage) -> str:
+    """A batch with a row that was not taken in."""
+    return stage.desk(Role.ADMINISTRATOR).hand_in(RENTS, stage.file("HB000125", "no claim")).batch
+
+
 def _batch_of(desk: Desk, case: str) -> str:
     return str(tell(desk.ledger, case).line.batch)
 
@@ -247,6 +262,26 @@ ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
     "hand in": (
         Right.HAND_IN,
         lambda stage, desk: yield_to(stage, lambda: desk.hand_in(RENTS, stage.file("HB000777"))),
+    ),
+    "try a bot's system now": (
+        Right.PAUSE,
+        _on(_broken, lambda desk, _: desk.try_now("benefits")),
+    ),
+    "results taken out": (
+        Right.HAND_IN,
+        _on(Stage.case, lambda desk, case: desk.results(_batch_of(desk, case), "csv", UTC)),
+    ),
+    "result rows taken out": (
+        Right.HAND_IN,
+        _on(Stage.case, lambda desk, case: desk.result_rows(_batch_of(desk, case))),
+    ),
+    "rejects taken out": (
+        Right.HAND_IN,
+        _on(_rejected, lambda desk, batch: desk.rejects(batch, "csv")),
+    ),
+    "cancel a batch": (
+        Right.ACT_ON_MANY,
+        _on(Stage.case, lambda desk, case: desk.cancel_batch(_batch_of(desk, case), "wrong file")),
     ),
     "begin a bulk action over a filter": (
         Right.ACT_ON_MANY,
@@ -319,6 +354,7 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "workflows_with",
         "find_batch",
         "preview_selection",
+        "preview_batch",
         "find",
         "actions_for",
         "find_bulk",
@@ -328,6 +364,20 @@ def test_every_action_of_one_case_is_tried_above() -> None:
     }
     tried = {name.split()[0] for name in (*ACTIONS, *OF_ALL)}
     assert {name for name in public - looks if name.split("_")[0] not in tried | {"send"}} == set()
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_file_is_looked_over_by_those_who_may_hand_it_in(stage: Stage, role: Role) -> None:
+    file = stage.file("HB000125", "no claim")
+    desk = stage.desk(role)
+    with unchanged(stage):
+        if role in ROLES_WITH[Right.HAND_IN]:
+            assert desk.preview_batch(RENTS, file).accepted == 1
+        else:
+            with pytest.raises(NotAllowed):
+                desk.preview_batch(RENTS, file)
+        with pytest.raises(CasehandError):
+            stage.desk(role, TAX).preview_batch(RENTS, file)
 
 
 @pytest.mark.parametrize(

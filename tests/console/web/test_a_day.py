@@ -64,10 +64,12 @@ class Console:
         with self.ledger() as ledger:
             return f"{self.url}/sign-in/link?token={sessions.offer_link(ledger, as_who(person))}"
 
-    def client(self) -> httpx2.Client:
-        client = httpx2.Client(base_url=self.url, headers=SAME, timeout=120)
-        client.post("/sign-in/link", data={"token": self.link().partition("token=")[2]})
-        return client
+    @contextmanager
+    def client(self) -> Iterator[httpx2.Client]:
+        """What sends requests as the supervisor's browser does."""
+        with httpx2.Client(base_url=self.url, headers=SAME, timeout=120) as client:
+            client.post("/sign-in/link", data={"token": self.link().partition("token=")[2]})
+            yield client
 
     def megabytes(self) -> float:
         """The most memory that it has held so far."""
