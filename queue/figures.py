@@ -19,11 +19,12 @@ from casehand.queue.outcome import EscalationKind
 from casehand.queue.rolling import catch_up
 from casehand.queue.similar import Example, examples
 from casehand.queue.state import OPEN
-from casehand.queue.tally import SPANS, End, count_ends, count_reasons, windows
+from casehand.queue.tally import SPANS, WORKED, End, count_ends, count_reasons, summed_up, windows
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 Figures = schema.figures.c
+Spans = schema.figures_times.c
 Reasons = schema.figures_reasons.c
 Head = schema.figures_head.c
 Workflows = schema.workflows.c
@@ -46,9 +47,6 @@ BINS = (
     *(timedelta(days=one) for one in (1, 3, 7, 30)),
 )
 """The ends of the lengths of time that people are shown; each is the end of a span too."""
-
-WORKED = (End.DONE_ALONE, End.DONE_AFTER_PERSON, End.CLOSED)
-"""Cancelled cases were worked by nobody, and count neither in the share nor in the times."""
 
 
 @dataclass(frozen=True)
@@ -212,27 +210,23 @@ class _Counted:
         begin = datetime.combine(first, time(), zone)
         end = datetime.combine(last + timedelta(days=1), time(), zone)
         fresh = list(windows(max(begin, rolled or begin), end, zone)) if is_current else []
-        self._fresh_ends = [row for window in fresh for row in count_ends(connection, window)]
+        counted = [row for window in fresh for row in count_ends(connection, window)]
+        self._fresh_ends, self._fresh_times = summed_up(self._seen(counted))
         self._fresh_reasons = [row for window in fresh for row in count_reasons(connection, window)]
 
     def ends(self) -> dict[tuple[date, str, str], int]:
         """How many ended, by day, workflow and end."""
-        group = (Figures.day, Figures.workflow, Figures.end)
-        rolled = self._of_days(select(*group, func.sum(Figures.number)), Figures).group_by(*group)
-        counted = self._from(rolled)
-        for day, workflow, end, _, number in self._seen(self._fresh_ends):
-            counted[day, workflow, end] = counted.get((day, workflow, end), 0) + number
+        counted = self._from(self._of_days(select(schema.figures), Figures))
+        for key, number in self._fresh_ends.items():
+            counted[key] = counted.get(key, 0) + number
         return counted
 
     def spans(self) -> dict[int, int]:
         """How many took how long."""
-        rolled = self._of_days(select(Figures.took, func.sum(Figures.number)), Figures).where(
-            Figures.end.in_(WORKED)
-        )
-        spans = {key: number for (key,), number in self._from(rolled.group_by(Figures.took)).items()}
-        for _, _, end, took, number in self._seen(self._fresh_ends):
-            if end in WORKED:
-                spans[took] = spans.get(took, 0) + number
+        rolled = self._of_days(select(Spans.took, func.sum(Spans.number)), Spans).group_by(Spans.took)
+        spans = {took: number for (took,), number in self._from(rolled).items()}
+        for (_, _, took), number in self._fresh_times.items():
+            spans[took] = spans.get(took, 0) + number
         return spans
 
     def asked(self) -> dict[tuple[date, str, str], int]:

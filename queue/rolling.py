@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
 from casehand.queue.state import State
-from casehand.queue.tally import Window, count_ends, count_reasons, windows
+from casehand.queue.tally import Window, count_ends, count_reasons, summed_up, windows
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
@@ -54,15 +54,16 @@ def _roll_one(ledger: Ledger, zone: ZoneInfo, upto: datetime) -> bool:
         if rolled is not None and upto - rolled < EVERY and not _ends_a_day(rolled, upto, zone):
             return False
         window = _next(connection, rolled, upto, zone)
-        ends = [] if window is None else count_ends(connection, window)
+        ends, times = summed_up([] if window is None else count_ends(connection, window))
         reasons = [] if window is None else count_reasons(connection, window)
     with ledger.writing() as connection:
         if not _claim(connection, head, zone, upto if window is None else window.end):
             return True
         if head.zone != zone.key:
-            connection.execute(delete(schema.figures))
-            connection.execute(delete(schema.figures_reasons))
-        _add(connection, schema.figures, ends)
+            for table in (schema.figures, schema.figures_times, schema.figures_reasons):
+                connection.execute(delete(table))
+        _add(connection, schema.figures, [(*key, number) for key, number in ends.items()])
+        _add(connection, schema.figures_times, [(*key, number) for key, number in times.items()])
         _add(connection, schema.figures_reasons, reasons)
     return window is not None
 

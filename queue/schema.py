@@ -323,9 +323,18 @@ figures = Table(
     Column("day", Date, primary_key=True),
     Column("workflow", String(200), primary_key=True),
     Column("end", String(30), primary_key=True),
+    Column("number", Integer, nullable=False),
+    comment="How many cases ended on a local day, and how.",
+)
+
+figures_times = Table(
+    "figures_times",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("workflow", String(200), primary_key=True),
     Column("took", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
-    comment="How many cases ended on a local day, how, and in which span of time since they came in.",
+    comment="How many cases were done or closed on a local day, in which span of time since they came in.",
 )
 
 figures_reasons = Table(

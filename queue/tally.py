@@ -1,6 +1,6 @@
 """Tallies: how cases ended and why people were asked, counted from the cases themselves, for a part of a day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -32,6 +32,16 @@ class End(StrEnum):
     DONE_AFTER_PERSON = "done after a person"  #: by the robot, after a person had settled something
     CLOSED = "closed by a person"
     CANCELLED = "cancelled"
+
+
+WORKED = (End.DONE_ALONE, End.DONE_AFTER_PERSON, End.CLOSED)
+"""Cancelled cases were worked by nobody, and count neither in the share nor in the times."""
+
+Ends = Mapping[tuple[date, str, str], int]
+"""How many ended, by day, workflow and end."""
+
+Times = Mapping[tuple[date, str, int], int]
+"""How many were done or closed, by day, workflow and span of time."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,17 @@ def count_ends(connection: Connection, window: Window) -> list[tuple[date, str, 
     group = (ended.c.workflow, ended.c.how, ended.c.took)
     rows = connection.execute(select(*group, func.count()).group_by(*group))
     return [(window.day, workflow, how, took, number) for workflow, how, took, number in rows]
+
+
+def summed_up(counted: Iterable[tuple[date, str, str, int, int]]) -> tuple[Ends, Times]:
+    """What `count_ends` has counted, by how they ended and by how long they took."""
+    ends: dict[tuple[date, str, str], int] = {}
+    times: dict[tuple[date, str, int], int] = {}
+    for day, workflow, end, took, number in counted:
+        ends[day, workflow, end] = ends.get((day, workflow, end), 0) + number
+        if end in WORKED:
+            times[day, workflow, took] = times.get((day, workflow, took), 0) + number
+    return ends, times
 
 
 def count_reasons(connection: Connection, window: Window) -> list[tuple[date, str, str, bytes, int]]:

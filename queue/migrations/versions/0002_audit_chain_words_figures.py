@@ -141,10 +141,18 @@ def _roll_up_figures() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("workflow", sa.String(200), nullable=False),
         sa.Column("end", sa.String(30), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "workflow", "end", name="pk_figures"),
+        comment="How many cases ended on a local day, and how.",
+    )
+    op.create_table(
+        "figures_times",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("workflow", sa.String(200), nullable=False),
         sa.Column("took", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("day", "workflow", "end", "took", name="pk_figures"),
-        comment="How many cases ended on a local day, how, and in which span of time since they came in.",
+        sa.PrimaryKeyConstraint("day", "workflow", "took", name="pk_figures_times"),
+        comment="How many cases were done or closed on a local day, in which span of time since they came in.",
     )
     op.create_table(
         "figures_reasons",

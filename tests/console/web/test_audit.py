@@ -38,7 +38,7 @@ def test_a_supervisor_finds_out_who_closed_a_case_and_why(
     page = page_for("supervisor")
     page.get_by_role("link", name="Audit", exact=True).click()
     page.get_by_label("Did").select_option("closed")
-    page.get_by_label("Who").fill("s.sample@example.test")
+    page.get_by_label("Who", exact=True).fill("s.sample@example.test")
     page.get_by_role("button", name="Show these").click()
     assert actions(page) == ["Closed", "Closed"]
     first = page.get_by_role("table").get_by_role("row").nth(1)
@@ -78,8 +78,8 @@ def test_the_list_goes_on_page_by_page_and_nothing_is_missed(page_for: PageFor, 
     page = page_for("supervisor")
     page.goto("/audit")
     seen = page.get_by_role("table").locator("tbody tr").count()
-    while page.get_by_role("link", name="Earlier").count():
-        page.get_by_role("link", name="Earlier").click()
+    while page.get_by_role("link", name="Earlier", exact=True).count():
+        page.get_by_role("link", name="Earlier", exact=True).click()
         seen += page.get_by_role("table").locator("tbody tr").count()
     assert seen == len(audit.find_entries(served.ledger))
     page.get_by_role("link", name="Latest").click()

@@ -16,7 +16,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def drawn(markup: str) -> list[ElementTree.Element]:
     """The charts in some markup: one for each size, and the legend's swatches, as any reader of XML takes them."""
-    whole = ElementTree.fromstring(markup.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '))  # noqa: S314 — our own
+    whole = ElementTree.fromstring(str(markup).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" '))  # noqa: S314 — our own
     return list(whole.iter(f"{SVG}svg"))
 
 

@@ -139,6 +139,16 @@ PAGES = (
     Shown("many-wrong", f"/bulk/new?batch={RENTS}&action=close", goes=_press("Close 5 cases")),
     Shown("many-begun", f"/bulk/new?batch={RENTS}&action=return", goes=lambda page: _begin(page)),
     Shown("escalation-cancel", lambda made: f"/escalations/{made.business}?do=cancel"),
+    Shown("figures", "/figures", Role.VIEWER),
+    Shown("figures-year", "/figures?from=2025-11-25&until=2026-11-24"),
+    Shown("figures-none", "/figures?from=2020-01-01&until=2020-01-31", Role.VIEWER),
+    Shown("figures-wrong", "/figures?from=soon"),
+    Shown("figures-for-developers", "/figures", Role.DEVELOPER),
+    Shown("audit", "/audit"),
+    Shown("audit-verified", "/audit", goes=_press("Verify it now")),
+    Shown("audit-none", "/audit?actor=nobody"),
+    Shown("audit-wrong", "/audit?since=yesterday"),
+    Shown("messages-none", "/messages"),
 )
 
 

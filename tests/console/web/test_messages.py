@@ -172,7 +172,7 @@ def test_nobody_else_sees_messages_or_has_them_tried_again(
     assert states(served)[outbox["given up"]] is MessageState.GIVEN_UP
 
 
-@pytest.mark.parametrize("sent", ["nothing", "-1", "99999999999999999999", "٣"])
+@pytest.mark.parametrize("sent", ["nothing", "-1", "99999999999999999999", "²"])
 def test_what_is_no_message_is_refused(page_for: PageFor, outbox: dict[str, int], sent: str) -> None:
     page = page_for("supervisor")
     answer = page.request.post("/messages/again", form={"message": sent}, headers=SAME_SITE)
