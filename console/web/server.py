@@ -135,7 +135,8 @@ def _listen(settings: ConsoleSettings) -> socket.socket:
         (family, _, _, _, address), *_ = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        # Named as TCP: else asyncio lets every answer's body wait for a browser's word that it has the headers.
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(MOST_AT_ONCE)

@@ -96,6 +96,8 @@ def served(
 def serving(ledger: Ledger, clock: Clock, made: Made, **given: Any) -> Iterator[Served]:
     """A console that is served while the context lasts."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        # As the console's own socket is: see `server.py`.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         console = ConsoleSettings(**{"port": listening.getsockname()[1], **given})
         site = Site(ledger, WORKFLOWS, load_settings(), console, lambda: None)
         app = application(site)

@@ -19,7 +19,7 @@ from deeds import BOUNDARY, DEEDS, FORM, PERMITS, filled_in, names_of, request_f
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from samples import PERMIT, RENT, hostile
-from stage import Stage, staged
+from stage import ELSEWHERE, SECRETS, Stage, staged
 from starlette.routing import Route
 from wire import Sent, same_site
 
@@ -234,6 +234,16 @@ def test_no_request_finds_a_fault_or_does_what_may_not_be_done(
     for route in ROUTES:
         for method in sorted((route.methods or set()) - {"HEAD"}):
             _drive(stage, route, method, caplog)
+
+
+def test_all_that_is_looked_for_in_vain_is_shown_to_those_who_may_see_it(served: Any) -> None:
+    """Else nothing would be found however much was shown to the wrong people."""
+    with staged(served, "viewer") as one:
+        cases = [*one.made.cases.values(), "PP-2026-0003"]
+        paths = ["/batches", *(f"/{page}/{case}" for page in ("cases", "escalations") for case in cases)]
+        answers = [one.act(Sent("GET", path, same_site(one.actor.cookies))) for path in paths]
+    shown = b"".join(answer.body for answer in answers if answer is not None).decode()
+    assert not [secret for secret in (*SECRETS, *ELSEWHERE) if secret not in shown]
 
 
 def test_whoever_hangs_up_before_he_has_sent_all_is_no_fault_and_does_nothing(
