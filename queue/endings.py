@@ -163,12 +163,16 @@ class _Ending:
     def escalate(
         self, kind: EscalationKind, reason: str, question: str | None, scene: Scene, **columns: Any
     ) -> State | None:
+        alike = words.alike_of(self.vault, self.row.workflow, reason)
+        columns |= {"escalated_kind": kind, "escalated_alike": alike}
         state = self.move(State.ESCALATED, "escalated", sealed_reason=_sealed(self.key, reason), **columns)
         if state is not None:
-            self._open(kind, reason, question, scene)
+            self._open(kind, reason, alike, question, scene)
         return state
 
-    def _open(self, kind: EscalationKind, reason: str, question: str | None, scene: Scene) -> None:
+    def _open(
+        self, kind: EscalationKind, reason: str, alike: bytes, question: str | None, scene: Scene
+    ) -> None:
         opened = self.connection.execute(
             insert(schema.escalations)
             .values(
@@ -178,7 +182,7 @@ class _Ending:
                 kind=kind,
                 opened_at=self.now,
                 sealed_reason=self.key.seal_text(reason),
-                alike=words.alike_of(self.vault, self.row.workflow, reason),
+                alike=alike,
                 sealed_question=_sealed(self.key, question),
                 sealed_page=_sealed(self.key, scene.page),
                 screenshot=scene.screenshot,

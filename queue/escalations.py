@@ -78,18 +78,21 @@ class EscalationFilter:
     unassigned: bool = False  #: only what nobody has taken
     alike: str | None = None  #: only with such a reason, as `Escalation.alike` has it
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """All but the workflow, which says what part of an index is read."""
+    def conditions(
+        self,
+        kind: ColumnElement[Any] = Escalations.kind,
+        alike: ColumnElement[Any] = Escalations.alike,
+    ) -> list[ColumnElement[bool]]:
+        """All but the workflow, which says what part of an index is read; `kind` and `alike` are where to look."""
         given = (
             (Cases.batch, self.batch),
-            (Escalations.kind, self.kind),
+            (kind, self.kind),
             (Escalations.assigned_to, self.assigned_to),
+            (alike, None if self.alike is None else _digest(self.alike)),
         )
         conditions: list[ColumnElement[bool]] = [
             column == value for column, value in given if value is not None
         ]
-        if self.alike is not None:
-            conditions.append(Escalations.alike == _digest(self.alike))
         if self.unassigned:
             conditions.append(Escalations.assigned_to.is_(None))
         if self.since is not None:

@@ -65,6 +65,7 @@ def _sought(length: int) -> String:
 OPEN_STATES = "state IN ('queued', 'working', 'escalated')"
 HAS_DUE = "due IS NOT NULL"
 IS_WAITING = "settled_at IS NULL"
+IS_ESCALATED = "state = 'escalated'"
 
 workflows = Table(
     "workflows",
@@ -142,6 +143,9 @@ cases = Table(
     Column("sealed_reason", LargeBinary, nullable=True),
     Column("handed_in_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    # Those of the escalation that it waits for, or waited for last: what waits is listed by them in each order.
+    Column("escalated_kind", String(20), nullable=True),
+    Column("escalated_alike", LargeBinary, nullable=True),
     Index("ix_cases_reference", "reference", "id"),
     Index("ix_cases_workflow_reference", "workflow", "reference", "id"),
     Index("ix_cases_batch_state", "batch", "state", "workflow"),
@@ -169,15 +173,23 @@ cases = Table(
 )
 
 # In the dispatcher's own order, so that it reads as many as it hands over, and not all that wait.
-Index(
-    "ix_cases_state_order",
-    cases.c.state,
-    cases.c.priority.desc(),
-    cases.c.not_before,
-    cases.c.handed_in_at,
-    cases.c.line,
-    cases.c.id,
-)
+_ORDER = (cases.c.priority.desc(), cases.c.not_before, cases.c.handed_in_at, cases.c.line, cases.c.id)
+Index("ix_cases_state_order", cases.c.state, *_ORDER)
+
+# The same, and by due date, for each way in which what waits for a person is narrowed: see `worklist.py`. They begin
+# with the state, though it is the same in all, since SQLite takes the index of which it is given the most columns.
+Index("ix_cases_escalated_undated", cases.c.state, *_ORDER, info={ONLY: f"{IS_ESCALATED} AND due IS NULL"})
+Index("ix_cases_escalated_workflow", cases.c.state, cases.c.workflow, *_ORDER, info={ONLY: IS_ESCALATED})
+for _name, _column in (("kind", cases.c.escalated_kind), ("alike", cases.c.escalated_alike)):
+    Index(f"ix_cases_escalated_{_name}", cases.c.state, _column, *_ORDER, info={ONLY: IS_ESCALATED})
+    Index(
+        f"ix_cases_escalated_{_name}_due",
+        cases.c.state,
+        _column,
+        cases.c.due,
+        cases.c.id,
+        info={ONLY: f"{IS_ESCALATED} AND {HAS_DUE}"},
+    )
 
 attempts = Table(
     "attempts",
@@ -242,6 +254,7 @@ escalations = Table(
     # For how many wait, by why, without reading a row.
     Index("ix_escalations_waiting_kind", "kind", "opened_at", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting", "opened_at", "id", info={ONLY: IS_WAITING}),
+    Index("ix_escalations_waiting_alike", "alike", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting_workflow", "workflow", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_opened", "opened_at", "workflow", "kind", "alike"),
     Index("ix_escalations_alike", "alike", "id"),

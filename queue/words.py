@@ -68,6 +68,7 @@ def forget(connection: Connection, case: str) -> None:
         delete(schema.words).where(schema.words.c.escalation.in_(select(Escalations.id).where(its)))
     )
     connection.execute(update(schema.escalations).where(its).values(alike=ERASED))
+    connection.execute(update(schema.cases).where(schema.cases.c.id == case).values(escalated_alike=None))
 
 
 def catch_up(ledger: Ledger) -> int:
@@ -99,6 +100,9 @@ def _index_late(connection: Connection, vault: Vault, row: Row[Any]) -> None:
         index_reason(connection, vault, row.id, reason)
         alike = alike_of(vault, row.workflow, reason)
     connection.execute(update(schema.escalations).where(Escalations.id == row.id).values(alike=alike))
+    if row.settled_at is None:
+        its = schema.cases.c.id == row.case
+        connection.execute(update(schema.cases).where(its).values(escalated_alike=alike))
 
 
 def _words(text: str) -> Iterator[str]:

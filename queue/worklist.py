@@ -1,7 +1,8 @@
 """The worklist: what waits for a person, in the orders in which people work through it, a page at a time.
 
-A list may be as long as all that waits, so each order is that of an index. Such an order falls into stretches
-(those with a due date, then those without), and a place in it says in which stretch it is and behind what.
+A list may be as long as all that waits, so each order is that of an index, and narrowed by a workflow, a kind or a
+reason it is that of another. Such an order falls into stretches (those with a due date, then those without), and a
+place in it says in which stretch it is and behind what.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,6 +27,9 @@ Escalations = schema.escalations.c
 SOON = timedelta(days=7)
 SEPARATOR = "~"
 MOST_SHARED = 20
+
+# Written out, so that whoever plans the statement sees that an index of these alone will do.
+IS_ESCALATED = Cases.state == literal(str(State.ESCALATED), Cases.state.type, literal_execute=True)
 
 
 class Order(StrEnum):
@@ -96,6 +100,7 @@ class _Stretch:
     condition: ColumnElement[bool]
     order: tuple[ColumnElement[Any], ...]
     down: tuple[bool, ...]  #: of each column, whether the highest comes first
+    dues: frozenset[Due] = frozenset(Due)  #: what may be in it
 
 
 def worklist(
@@ -115,9 +120,11 @@ def worklist(
     found: list[Listed] = []
     with ledger.reading() as connection:
         while number < len(stretches) and len(found) < limit:
-            query = _query(which, due, now, by).where(stretches[number].condition)
-            rows = connection.execute(_part(query, stretches[number], values, limit - len(found))).all()
-            found += [_listed(ledger, row, number, stretches[number]) for row in rows]
+            stretch = stretches[number]
+            if due is None or due in stretch.dues:
+                query = _query(which, due, now, by).where(stretch.condition)
+                rows = connection.execute(_part(query, stretch, values, limit - len(found))).all()
+                found += [_listed(ledger, row, number, stretch) for row in rows]
             number, values = number + 1, None
     return found
 
@@ -180,17 +187,19 @@ def find_settled(ledger: Ledger, escalation: int, by: str) -> Settled | None:
 
 
 def _stretches(by: Order, backwards: bool, now: datetime) -> tuple[_Stretch, ...]:
-    age = (Escalations.opened_at, Escalations.id)
     if by is Order.OPENED:
-        return (_Stretch(true(), age, (backwards, backwards)),)
-    if by is Order.DUE:
-        dated = _Stretch(Cases.due.is_not(None), (Cases.due, Cases.id), (backwards, backwards))
-        return dated, _Stretch(Cases.due.is_(None), age, (False, False))
-    overdue = _Stretch(Cases.due < now, (Cases.due, Cases.id), (False, False))
+        return (_Stretch(true(), (Escalations.opened_at, Escalations.id), (backwards, backwards)),)
+    dated, undated = frozenset({Due.OVERDUE, Due.SOON}), frozenset({Due.NONE})
+    by_due = (Cases.due, Cases.id)
     # As the robots take them too: by priority, and then what came first.
     order = (Cases.priority, Cases.not_before, Cases.handed_in_at, Cases.line, Cases.id)
-    rest = _Stretch(or_(Cases.due.is_(None), Cases.due >= now), order, (True, False, False, False, False))
-    return overdue, rest
+    down = (True, False, False, False, False)
+    if by is Order.DUE:
+        first = _Stretch(Cases.due.is_not(None), by_due, (backwards, backwards), dated)
+        return first, _Stretch(Cases.due.is_(None), order, down, undated)
+    overdue = _Stretch(Cases.due < now, by_due, (False, False), frozenset({Due.OVERDUE}))
+    not_yet = or_(Cases.due.is_(None), Cases.due >= now)
+    return overdue, _Stretch(not_yet, order, down, frozenset({Due.SOON, Due.NONE}))
 
 
 def _query(which: EscalationFilter, due: Due | None, now: datetime, by: Order) -> Select[Any]:
@@ -214,29 +223,42 @@ def _query(which: EscalationFilter, due: Due | None, now: datetime, by: Order) -
             Cases.id.label("case_id"),
         )
         .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None), *_conditions(which, due, now, by))
+        .where(Escalations.settled_at.is_(None))
     )
-    if by is not Order.OPENED and which.assigned_to is None and which.alike is None:
-        # It says nothing new, but lets the list be read in its order by the cases' index.
-        query = query.where(Cases.state == State.ESCALATED)
-    return query
+    if by is Order.OPENED or which.assigned_to is not None:
+        looked_up = _conditions(which, due, now, Escalations.workflow, Escalations.kind, Escalations.alike)
+        return query.where(*looked_up)
+    # It says nothing new, but lets the list be read in its order by one of the cases' indexes.
+    looked_up = _conditions(which, due, now, Cases.workflow, Cases.escalated_kind, Cases.escalated_alike)
+    return query.where(IS_ESCALATED, *looked_up)
 
 
 def _conditions(
-    which: EscalationFilter, due: Due | None, now: datetime, by: Order
+    which: EscalationFilter,
+    due: Due | None,
+    now: datetime,
+    workflow: ColumnElement[Any],
+    kind: ColumnElement[Any],
+    alike: ColumnElement[Any],
 ) -> list[ColumnElement[bool]]:
     named = (which.batch, which.workflow, which.assigned_to)
     if not all(is_storable(name) for name in named if name is not None):
         return [false()]
-    conditions = which.conditions()
+    conditions = which.conditions(_unsought(kind) if which.alike else kind, alike)
     if which.seen is not None:
-        conditions.append(_of(which.seen, Escalations.workflow if by is Order.OPENED else Cases.workflow))
+        is_narrow = which.alike is None and which.kind is None and len(which.seen) == 1
+        conditions.append(_of(which.seen, workflow if is_narrow else _unsought(workflow)))
     kinds: Mapping[Due, ColumnElement[bool]] = {
         Due.OVERDUE: Cases.due < now,
         Due.SOON: and_(Cases.due >= now, Cases.due < now + SOON),
         Due.NONE: Cases.due.is_(None),
     }
     return conditions if due is None else [*conditions, kinds[due]]
+
+
+def _unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column as something that is looked at in each row, and never looked up: another index has fewer rows."""
+    return column.concat("")
 
 
 def _of(workflows: Collection[str], column: ColumnElement[str]) -> ColumnElement[bool]:

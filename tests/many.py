@@ -1,7 +1,7 @@
 """A ledger of many cases, written as bulk rows but real: each has a key of its own, and its reasons can be read.
 
-They came in over the year up to the clock's now, in batches, of three workflows. One in fifty is open, and so are
-a few of long ago. What stands here is what `test_many.py` and `bench/pages.py` look at.
+They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person:
+most of the latest, and a few of long ago. What stands here is what `test_many.py` and `bench/pages.py` look at.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -43,6 +43,11 @@ CHUNK = 10_000
 YEAR = timedelta(days=365)
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 KINDS = tuple(EscalationKind)
+SQLITE_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''"
+POSTGRES_INDEXES = (
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
+    " AND indexname NOT IN (SELECT conname FROM pg_constraint)"
+)
 REASONS = (
     "the claim is closed since {} weeks",
     "the rent rises by {}%, which is more than usual",
@@ -61,6 +66,7 @@ class Many:
     queued: str = ""
     finished_batch: str = ""
     open_batch: str = ""
+    alike: str = ""
     bulk: str = "b" * 32
     references: dict[str, str] = field(default_factory=dict)
 
@@ -84,11 +90,11 @@ def fill_many(ledger: Ledger, clock: Clock, number: int) -> Many:
             # With SQLite's usual two megabytes, indexes of random ids are read and written over and over.
             connection.exec_driver_sql("PRAGMA cache_size = -2000000")
             connection.exec_driver_sql("PRAGMA synchronous = OFF")
-        _write_batches(ledger, connection, clock, number)
-        _write_cases(ledger, connection, _rows(ledger, clock, number), many)
-        _write_the_rest(connection)
-        _write_bulk_and_messages(connection, clock, number, many)
-        connection.commit()
+        with _indexed_afterwards(connection):
+            _write_batches(ledger, connection, clock, number)
+            _write_cases(ledger, connection, _rows(ledger, clock, number), many)
+            _write_the_rest(connection)
+            _write_bulk_and_messages(connection, clock, number, many)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.engine.dispose()
@@ -133,9 +139,15 @@ def addresses(many: Many) -> dict[str, str]:
         "/escalations unassigned": "/escalations?show=unassigned",
         "/escalations mine": "/escalations?show=mine",
         "/escalations of a kind": "/escalations?kind=failure",
+        "/escalations of a rare kind": "/escalations?kind=in+doubt",
         "/escalations of a workflow": f"/escalations?workflow={quote(PERMIT)}",
         "/escalations of a batch": f"/escalations?batch={many.open_batch}",
+        "/escalations of a reason": f"/escalations?alike={many.alike}",
+        "/escalations of a reason by due": f"/escalations?alike={many.alike}&sort=-due",
+        "/escalations of a reason and a kind": f"/escalations?alike={many.alike}&kind=failure&sort=opened",
         "/escalations overdue": "/escalations?due=overdue",
+        "/escalations soon due": "/escalations?due=soon",
+        "/escalations without a date": "/escalations?due=none",
         "/escalations by due": "/escalations?sort=due",
         "/escalations by age": "/escalations?sort=-opened",
         "/escalations by reason": "/escalations?show=reasons",
@@ -233,6 +245,21 @@ def batch_name(number: int) -> str:
     return f"batch-{number:05}"
 
 
+@contextmanager
+def _indexed_afterwards(connection: Connection) -> Iterator[None]:
+    """A million rows are written in half the time where each index is made of them all at once."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    indexes = connection.exec_driver_sql(SQLITE_INDEXES if is_sqlite else POSTGRES_INDEXES).all()
+    for name, _ in indexes:
+        connection.exec_driver_sql(f"DROP INDEX {name}")
+    connection.commit()
+    yield
+    connection.commit()
+    for _, made_by in indexes:
+        connection.exec_driver_sql(made_by)
+    connection.commit()
+
+
 def _batch_size(number: int) -> int:
     return max(number // 500, 20)
 
@@ -259,7 +286,7 @@ def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number:
 
 
 def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
-    size, recent = _batch_size(number), number - number // 50
+    size, recent = _batch_size(number), number - number // 14
     for one in range(number):
         workflow = NAMES[one // size % len(NAMES)]
         came = clock.now - YEAR * (1 - one / number)
@@ -282,7 +309,7 @@ def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
             "state": state,
             "priority": 5 if one % 40 == 0 else 0,
             "not_before": came,
-            "due": came + timedelta(days=10) if is_open or one % 10 == 0 else None,
+            "due": _due(came, one, is_open),
             "attempts": 0 if state == "queued" else 1,
             "failures": 0,
             "crashes": 0,
@@ -294,6 +321,8 @@ def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
             "sealed_reason": sealed,
             "handed_in_at": came,
             "changed_at": changed,
+            "escalated_kind": None,
+            "escalated_alike": None,
         }
         is_asked = sealed is not None or (state == "done" and one % 12 == 3)
         if is_asked and sealed is None:
@@ -303,10 +332,16 @@ def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
 
 def _state(one: int, recent: int) -> str:
     if one >= recent:
-        return "queued" if one % 2 else "escalated"
+        return "queued" if one % 7 in (1, 4) else "escalated"
     if one % 1_000 == 999:
         return "escalated"
     return "closed" if one % 20 == 0 else "cancelled" if one % 50 == 7 else "done"
+
+
+def _due(came: datetime, one: int, is_open: bool) -> datetime | None:
+    if one % 5 == 4 if is_open else one % 10 > 0:
+        return None
+    return came + timedelta(days=10 + one % 20)
 
 
 @cache
@@ -347,14 +382,17 @@ def _write_cases(ledger: Ledger, connection: Connection, rows: Iterator[Row], ma
     digests = cache(lambda reason: digests_of(ledger.vault, reason))
     alike = cache(lambda workflow, reason: alike_of(ledger.vault, workflow, reason))
     while chunk := list(islice(rows, CHUNK)):
-        connection.execute(insert(schema.cases), [row.case for row in chunk])
         asked = [row for row in chunk if row.escalation is not None]
         words = []
         for row in asked:
             assert row.escalation is not None
             written += 1
             row.escalation.update(id=written, alike=alike(row.case["workflow"], row.reason))
+            row.case.update(escalated_kind=row.escalation["kind"], escalated_alike=row.escalation["alike"])
             words += [{"digest": one, "escalation": written} for one in digests(row.reason)]
+            if row.escalation["settled_at"] is None:
+                many.alike = row.escalation["alike"].hex()
+        connection.execute(insert(schema.cases), [row.case for row in chunk])
         if asked:
             connection.execute(insert(schema.escalations), [row.escalation for row in asked])
             connection.execute(insert(schema.words), words)
