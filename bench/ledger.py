@@ -29,7 +29,8 @@ from casehand.queue.intake import hand_in
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, Escalated, EscalationKind
-from casehand.queue.reconciler import Reconciler
+from casehand.queue.reconciler import LONDON, Reconciler
+from casehand.queue.rolling import catch_up
 from casehand.queue.state import State
 from casehand.queue.valkey import EmbeddedValkey
 from casehand.queue.vault import KEY_BYTES, Vault
@@ -138,6 +139,7 @@ def _finished(folder: Path, redis: Redis, finished: int) -> Iterator[str]:
     with _ledger(folder / "finished.db") as ledger:
         _fill(ledger, finished)
         note_finished(ledger)
+        catch_up(ledger, LONDON)
         batch = folder / "open.csv"
         generate(batch, 1_500, first=900_000)
         _take_in(ledger, batch, 1_500)
@@ -236,11 +238,14 @@ def _fill(ledger: Ledger, finished: int) -> None:
         " SELECT id, 1, 'worker', handed_in_at, changed_at, 'done', 0, randomblob(600) FROM cases",
         'INSERT INTO commits ("case", attempt, name, bot, state, settles_seconds, intended_at, resolved_at)'
         " SELECT id, 1, 'change', 'benefits', 'made', 5, changed_at, changed_at FROM cases",
+        # Linked to the chain long ago, as far as it matters here; what hangs on its end is linked by each pass.
         *(
-            'INSERT INTO audit (at, actor, action, subject, "before", "after", attempt)'
-            f" SELECT changed_at, 'worker', '{action}', id, NULL, 'done', 1 FROM cases"
-            for action in ("taken in", "begun", "done")
+            'INSERT INTO audit (at, actor, action, subject, "before", "after", attempt, place, link)'
+            f" SELECT changed_at, 'worker', '{action}', id, NULL, 'done', 1, rowid + {number} * :many,"
+            " randomblob(32) FROM cases"
+            for number, action in enumerate(("taken in", "begun", "done"))
         ),
+        "UPDATE audit_head SET length = 3 * :many, link = randomblob(32)",
     )
     # With SQLite's usual two megabytes, indexes of random ids are read and written over and over.
     with ledger.engine.connect() as connection:

@@ -177,19 +177,20 @@ _ORDER = (cases.c.priority.desc(), cases.c.not_before, cases.c.handed_in_at, cas
 Index("ix_cases_state_order", cases.c.state, *_ORDER)
 
 # The same, and by due date, for each way in which what waits for a person is narrowed: see `worklist.py`. They begin
-# with the state, though it is the same in all, since SQLite takes the index of which it is given the most columns.
+# with the state, though it is the same in all, since SQLite takes the index of which it is given the most columns, and
+# end with the due date, so that those without one are told apart in the index.
 Index("ix_cases_escalated_undated", cases.c.state, *_ORDER, info={ONLY: f"{IS_ESCALATED} AND due IS NULL"})
-Index("ix_cases_escalated_workflow", cases.c.state, cases.c.workflow, *_ORDER, info={ONLY: IS_ESCALATED})
-for _name, _column in (("kind", cases.c.escalated_kind), ("alike", cases.c.escalated_alike)):
-    Index(f"ix_cases_escalated_{_name}", cases.c.state, _column, *_ORDER, info={ONLY: IS_ESCALATED})
-    Index(
-        f"ix_cases_escalated_{_name}_due",
-        cases.c.state,
-        _column,
-        cases.c.due,
-        cases.c.id,
-        info={ONLY: f"{IS_ESCALATED} AND {HAS_DUE}"},
-    )
+for _name, _column in (
+    ("workflow", cases.c.workflow),
+    ("batch", cases.c.batch),
+    ("kind", cases.c.escalated_kind),
+    ("alike", cases.c.escalated_alike),
+):
+    _narrowed = (cases.c.state, _column)
+    Index(f"ix_cases_escalated_{_name}", *_narrowed, *_ORDER, cases.c.due, info={ONLY: IS_ESCALATED})
+    if _name != "workflow":
+        _dated = f"{IS_ESCALATED} AND {HAS_DUE}"
+        Index(f"ix_cases_escalated_{_name}_due", *_narrowed, cases.c.due, cases.c.id, info={ONLY: _dated})
 
 attempts = Table(
     "attempts",
@@ -252,7 +253,7 @@ escalations = Table(
         info={ONLY: IS_WAITING},
     ),
     # For how many wait, by why, without reading a row.
-    Index("ix_escalations_waiting_kind", "kind", "opened_at", info={ONLY: IS_WAITING}),
+    Index("ix_escalations_waiting_kind", "kind", "opened_at", "id", "workflow", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting_alike", "alike", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting_workflow", "workflow", "opened_at", "id", info={ONLY: IS_WAITING}),

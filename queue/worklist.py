@@ -1,8 +1,8 @@
 """The worklist: what waits for a person, in the orders in which people work through it, a page at a time.
 
-A list may be as long as all that waits, so each order is that of an index, and narrowed by a workflow, a kind or a
-reason it is that of another. Such an order falls into stretches (those with a due date, then those without), and a
-place in it says in which stretch it is and behind what.
+A list may be as long as all that waits, so each order is that of an index, and narrowed by a workflow, a batch, a
+kind or a reason it is that of another. Such an order falls into stretches (those with a due date, then those
+without), and a place in it says in which stretch it is and behind what.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +35,8 @@ IS_ESCALATED = Cases.state == literal(str(State.ESCALATED), Cases.state.type, li
 class Order(StrEnum):
     """What the list goes by."""
 
-    URGENT = "urgent"  #: what is overdue, then by priority, then what has been on its way longest
+    #: what is overdue, then by priority, then what has been on its way longest; narrowed to dates, by these
+    URGENT = "urgent"
     OPENED = "opened"  #: since when it waits
     DUE = "due"  #: by when it must be settled; without a date last, either way round
 
@@ -100,7 +101,6 @@ class _Stretch:
     condition: ColumnElement[bool]
     order: tuple[ColumnElement[Any], ...]
     down: tuple[bool, ...]  #: of each column, whether the highest comes first
-    dues: frozenset[Due] = frozenset(Due)  #: what may be in it
 
 
 def worklist(
@@ -115,16 +115,14 @@ def worklist(
 ) -> list[Listed]:
     """What waits and matches; only behind the place `after`. Raises CasehandError when that is no place."""
     now = ledger.clock()
-    stretches = _stretches(by, backwards, now)
+    stretches = _stretches(by, backwards, due, now)
     number, values = (0, None) if after is None else _read_place(after, stretches)
     found: list[Listed] = []
     with ledger.reading() as connection:
         while number < len(stretches) and len(found) < limit:
-            stretch = stretches[number]
-            if due is None or due in stretch.dues:
-                query = _query(which, due, now, by).where(stretch.condition)
-                rows = connection.execute(_part(query, stretch, values, limit - len(found))).all()
-                found += [_listed(ledger, row, number, stretch) for row in rows]
+            query = _query(which, due, now, by).where(stretches[number].condition)
+            rows = connection.execute(_part(query, stretches[number], values, limit - len(found))).all()
+            found += [_listed(ledger, row, number, stretches[number]) for row in rows]
             number, values = number + 1, None
     return found
 
@@ -186,20 +184,21 @@ def find_settled(ledger: Ledger, escalation: int, by: str) -> Settled | None:
     return None if row is None else Settled(*row)
 
 
-def _stretches(by: Order, backwards: bool, now: datetime) -> tuple[_Stretch, ...]:
+def _stretches(by: Order, backwards: bool, due: Due | None, now: datetime) -> tuple[_Stretch, ...]:
     if by is Order.OPENED:
         return (_Stretch(true(), (Escalations.opened_at, Escalations.id), (backwards, backwards)),)
-    dated, undated = frozenset({Due.OVERDUE, Due.SOON}), frozenset({Due.NONE})
     by_due = (Cases.due, Cases.id)
     # As the robots take them too: by priority, and then what came first.
     order = (Cases.priority, Cases.not_before, Cases.handed_in_at, Cases.line, Cases.id)
     down = (True, False, False, False, False)
+    dated = _Stretch(Cases.due.is_not(None), by_due, (backwards, backwards))
+    undated = _Stretch(Cases.due.is_(None), order, down)
+    if due is not None:
+        return (undated,) if due is Due.NONE else (dated,)
     if by is Order.DUE:
-        first = _Stretch(Cases.due.is_not(None), by_due, (backwards, backwards), dated)
-        return first, _Stretch(Cases.due.is_(None), order, down, undated)
-    overdue = _Stretch(Cases.due < now, by_due, (False, False), frozenset({Due.OVERDUE}))
-    not_yet = or_(Cases.due.is_(None), Cases.due >= now)
-    return overdue, _Stretch(not_yet, order, down, frozenset({Due.SOON, Due.NONE}))
+        return dated, undated
+    overdue = _Stretch(Cases.due < now, by_due, (False, False))
+    return overdue, _Stretch(or_(Cases.due.is_(None), Cases.due >= now), order, down)
 
 
 def _query(which: EscalationFilter, due: Due | None, now: datetime, by: Order) -> Select[Any]:
@@ -246,8 +245,8 @@ def _conditions(
         return [false()]
     conditions = which.conditions(_unsought(kind) if which.alike else kind, alike)
     if which.seen is not None:
-        is_narrow = which.alike is None and which.kind is None and len(which.seen) == 1
-        conditions.append(_of(which.seen, workflow if is_narrow else _unsought(workflow)))
+        is_narrowed = any((which.alike, which.kind, which.batch)) or len(which.seen) > 1
+        conditions.append(_of(which.seen, _unsought(workflow) if is_narrowed else workflow))
     kinds: Mapping[Due, ColumnElement[bool]] = {
         Due.OVERDUE: Cases.due < now,
         Due.SOON: and_(Cases.due >= now, Cases.due < now + SOON),

@@ -52,10 +52,10 @@ def _list_what_waits() -> None:
         """WHERE escalations."case" = cases.id AND settled_at IS NULL) WHERE state = 'escalated'"""
     )
     _index_escalated("undated", [], ORDER, " AND due IS NULL")
-    _index_escalated("workflow", ["workflow"], ORDER)
-    for name in ("kind", "alike"):
-        _index_escalated(name, [f"escalated_{name}"], ORDER)
-        _index_escalated(f"{name}_due", [f"escalated_{name}"], ("due", "id"), " AND due IS NOT NULL")
+    _index_escalated("workflow", ["workflow"], (*ORDER, "due"))
+    for name, column in (("batch", "batch"), ("kind", "escalated_kind"), ("alike", "escalated_alike")):
+        _index_escalated(name, [column], (*ORDER, "due"))
+        _index_escalated(f"{name}_due", [column], ("due", "id"), " AND due IS NOT NULL")
     columns = ["alike", "opened_at", "id"]
     op.create_index(
         "ix_escalations_waiting_alike", "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN

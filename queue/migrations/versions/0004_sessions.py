@@ -48,7 +48,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_escalations_waiting_kind",
         "escalations",
-        ["kind", "opened_at"],
+        ["kind", "opened_at", "id", "workflow"],
         unique=False,
         sqlite_where=sa.text("settled_at IS NULL"),
         postgresql_where=sa.text("settled_at IS NULL"),
