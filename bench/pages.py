@@ -92,8 +92,8 @@ def _filled(url: str, number: int) -> Iterator[tuple[Ledger, Many]]:
 EXPLANATION = (
     "A whole request in one process, from the address to the last byte, for a supervisor of all workflows: the median",
     f"of {ROUNDS}, with those of both ledgers taken in turn. The cases came in over a year, 500 batches of three",
-    "workflows; one in fifty is open, half of those wait for a person. `tests/console/web/test_many.py` checks the",
-    "statements, and that none goes through a large table.",
+    "workflows; one in twenty waits for a person. `tests/console/web/test_many.py` checks the statements, and that",
+    "none goes through a large table.",
     "",
 )
 

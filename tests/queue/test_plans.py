@@ -25,6 +25,7 @@ from casehand.queue.rolling import roll_up
 from casehand.queue.search import search
 from casehand.queue.similar import waiting_by_reason
 from casehand.queue.state import State
+from casehand.queue.worklist import Due, Order, worklist
 
 LARGE = ("cases", "escalations", "words", "audit", "commits")
 
@@ -77,13 +78,27 @@ def _figures(ledger: Ledger, scope: list[str] | None) -> object:
 
 LOOKS = dict(_looks())
 
+NARROWED = (
+    EscalationFilter(),
+    EscalationFilter(workflow="a"),
+    EscalationFilter(workflows=["a"]),
+    EscalationFilter(batch="november"),
+    EscalationFilter(kind=EscalationKind.IN_DOUBT),
+    EscalationFilter(kind=EscalationKind.FAILURE, workflow="a"),
+    EscalationFilter(alike="00" * 16),
+    EscalationFilter(alike="00" * 16, workflow="a"),
+    EscalationFilter(alike="00" * 16, kind=EscalationKind.FAILURE, unassigned=True),
+    EscalationFilter(unassigned=True, workflows=["a", "b"]),
+)
+
 
 @contextmanager
 def _noted(ledger: Ledger) -> Iterator[list[tuple[str, Any]]]:
     asked: list[tuple[str, Any]] = []
 
     def note(connection: object, cursor: object, statement: str, parameters: Any, *others: object) -> None:
-        asked.append((statement, parameters))
+        if not statement.startswith("BEGIN"):
+            asked.append((statement, parameters))
 
     event.listen(ledger.engine, "before_cursor_execute", note)
     yield asked
@@ -109,12 +124,49 @@ def test_no_large_table_is_gone_through(ledger: Ledger, name: str) -> None:
         assert _whole(ledger, asked) == []
 
 
+@pytest.mark.usefixtures("some")
+@pytest.mark.parametrize("due", [None, *Due])
+@pytest.mark.parametrize("which", NARROWED, ids=str)
+def test_the_worklist_is_read_in_its_order_and_never_sorted(
+    ledger: Ledger, which: EscalationFilter, due: Due | None
+) -> None:
+    with _noted(ledger) as asked:
+        for by, backwards in product((Order.URGENT, Order.DUE), (False, True)):
+            worklist(ledger, which, by, backwards, due=due, limit=50)
+        # By since when it waits, it is narrowed to dates as it is read, and to a batch.
+        if which.batch is None:
+            worklist(ledger, which, Order.OPENED, due=due, limit=50)
+
+    assert asked
+    if ledger.engine.dialect.name == "sqlite":
+        steps = _steps(ledger, asked)
+        assert [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN cases")] == []
+        assert all(_is_narrow(step, which) for step in steps if step.startswith("SEARCH cases"))
+
+
+def _is_narrow(step: str, which: EscalationFilter) -> bool:
+    """Whether what the list is narrowed by is looked up, and not looked for among all that waits."""
+    by = {
+        "escalated_alike": which.alike,
+        "escalated_kind": which.kind if which.alike is None else None,
+        "batch": which.batch,
+        "workflow": which.workflow if which.alike is None and which.kind is None else None,
+    }
+    wanted = [column for column, value in by.items() if value is not None]
+    return not wanted or "(id=?" in step or any(f"{column}=?" in step for column in wanted)
+
+
 def _whole(ledger: Ledger, asked: list[tuple[str, Any]]) -> list[str]:
+    scans = [step for step in _steps(ledger, asked) if step.startswith("SCAN ") and step.split()[1] in LARGE]
+    return [step for step in scans if step.split()[-1] not in READ_IN_PART]
+
+
+def _steps(ledger: Ledger, asked: list[tuple[str, Any]]) -> list[str]:
+    """How SQLite goes about what is asked."""
     steps: list[str] = []
     with ledger.reading() as connection:
         for statement, parameters in asked:
             if statement.startswith(("SELECT", "UPDATE")) and isinstance(parameters, tuple):
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
                 steps += [row[3] for row in plan]
-    scans = [step for step in steps if step.startswith("SCAN ") and step.split()[1] in LARGE]
-    return [step for step in scans if step.split()[-1] not in READ_IN_PART]
+    return steps
