@@ -254,6 +254,11 @@ escalations = Table(
     ),
     # For how many wait, by why, without reading a row.
     Index("ix_escalations_waiting_kind", "kind", "opened_at", "id", "workflow", info={ONLY: IS_WAITING}),
+    Index(
+        "ix_escalations_waiting_reason",
+        *("workflow", "kind", "alike", "opened_at", "id"),
+        info={ONLY: IS_WAITING},
+    ),
     Index("ix_escalations_waiting", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting_alike", "alike", "opened_at", "id", info={ONLY: IS_WAITING}),
     Index("ix_escalations_waiting_workflow", "workflow", "opened_at", "id", info={ONLY: IS_WAITING}),

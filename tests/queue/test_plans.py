@@ -33,6 +33,7 @@ READ_IN_PART = (
     "ix_cases_came_in",
     "ix_escalations_waiting",
     "ix_escalations_waiting_workflow",
+    "ix_escalations_waiting_reason",
     "ix_audit_at",
 )
 """Indexes that are gone through, in their order, only as far as a page needs, or that hold only what waits."""
@@ -145,7 +146,7 @@ def test_the_worklist_is_read_in_its_order_and_never_sorted(
 
 
 def _is_narrow(step: str, which: EscalationFilter) -> bool:
-    """Whether what the list is narrowed by is looked up, and not looked for among all that waits."""
+    """Whether what the list is narrowed by is looked up, or else a week, and not looked for among all that waits."""
     by = {
         "escalated_alike": which.alike,
         "escalated_kind": which.kind if which.alike is None else None,
@@ -153,7 +154,8 @@ def _is_narrow(step: str, which: EscalationFilter) -> bool:
         "workflow": which.workflow if which.alike is None and which.kind is None else None,
     }
     wanted = [column for column, value in by.items() if value is not None]
-    return not wanted or "(id=?" in step or any(f"{column}=?" in step for column in wanted)
+    looked_up = ("(id=?", "due>? AND due<?", *(f"{column}=?" for column in wanted))
+    return not wanted or any(part in step for part in looked_up)
 
 
 def _whole(ledger: Ledger, asked: list[tuple[str, Any]]) -> list[str]:

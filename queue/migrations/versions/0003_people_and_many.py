@@ -56,10 +56,17 @@ def _list_what_waits() -> None:
     for name, column in (("batch", "batch"), ("kind", "escalated_kind"), ("alike", "escalated_alike")):
         _index_escalated(name, [column], (*ORDER, "due"))
         _index_escalated(f"{name}_due", [column], ("due", "id"), " AND due IS NOT NULL")
-    columns = ["alike", "opened_at", "id"]
-    op.create_index(
-        "ix_escalations_waiting_alike", "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN
-    )
+    for name, columns in (
+        ("alike", ["alike", "opened_at", "id"]),
+        ("reason", ["workflow", "kind", "alike", "opened_at", "id"]),
+    ):
+        op.create_index(
+            f"ix_escalations_waiting_{name}",
+            "escalations",
+            columns,
+            sqlite_where=OPEN,
+            postgresql_where=OPEN,
+        )
 
 
 def _index_escalated(name: str, narrowed: list[str], order: Sequence[Any], only: str = "") -> None:

@@ -53,6 +53,7 @@ READ_IN_PART = {
     "ix_audit_at",
     "ix_escalations_waiting",
     "ix_escalations_waiting_workflow",
+    "ix_escalations_waiting_reason",
     "ix_escalations_waiting_kind",
 }
 """Indexes that are gone through, in their order, only as far as a page needs, or that hold only what waits."""
