@@ -176,9 +176,10 @@ cases = Table(
 _ORDER = (cases.c.priority.desc(), cases.c.not_before, cases.c.handed_in_at, cases.c.line, cases.c.id)
 Index("ix_cases_state_order", cases.c.state, *_ORDER)
 
-# The same, and by due date, for each way in which what waits for a person is narrowed: see `worklist.py`. They begin
-# with the state, though it is the same in all, since SQLite takes the index of which it is given the most columns, and
-# end with the due date, so that those without one are told apart in the index.
+# The same, and by due date, for each way in which what waits for a person is narrowed: see `worklist.py`. The
+# state stands in them, though it is the same in all, since SQLite takes the index of which it is given the most
+# columns, but not first: it would take them for whatever is asked of that state. The due date at the end tells those
+# without one apart in the index.
 Index("ix_cases_escalated_undated", cases.c.state, *_ORDER, info={ONLY: f"{IS_ESCALATED} AND due IS NULL"})
 for _name, _column in (
     ("workflow", cases.c.workflow),
@@ -186,7 +187,7 @@ for _name, _column in (
     ("kind", cases.c.escalated_kind),
     ("alike", cases.c.escalated_alike),
 ):
-    _narrowed = (cases.c.state, _column)
+    _narrowed = (_column, cases.c.state)
     Index(f"ix_cases_escalated_{_name}", *_narrowed, *_ORDER, cases.c.due, info={ONLY: IS_ESCALATED})
     if _name != "workflow":
         _dated = f"{IS_ESCALATED} AND {HAS_DUE}"
@@ -322,6 +323,7 @@ audit = Table(
     Index("ix_audit_at", "at", "id"),
     Index("ix_audit_actor", "actor", "at", "id"),
     Index("ix_audit_action", "action", "at", "id"),
+    Index("ix_audit_actor_action", "actor", "action", "at", "id"),
     Index("uq_audit_place", "place", unique=True),
     Index("ix_audit_unlinked", "id", info={ONLY: "place IS NULL"}),
 )

@@ -148,7 +148,7 @@ def shared_references(ledger: Ledger, references: Sequence[str]) -> frozenset[st
     """Those of the references under which more than one case waits, of different workflows."""
     query = (
         select(Cases.reference)
-        .where(Cases.reference.in_(references), Cases.state == State.ESCALATED)
+        .where(Cases.reference.in_(references), _unsought(Cases.state) == State.ESCALATED)
         .group_by(Cases.reference)
         .having(func.count() > 1)
     )
@@ -161,7 +161,7 @@ def waiting_under(
 ) -> list[Under]:
     """The cases that wait under a reference; only of one workflow, and only of `workflows`, if given."""
     query = select(Cases.id, Cases.reference, Cases.workflow).where(
-        Cases.reference == reference, Cases.state == State.ESCALATED
+        Cases.reference == reference, _unsought(Cases.state) == State.ESCALATED
     )
     if workflow is not None:
         query = query.where(Cases.workflow == workflow)

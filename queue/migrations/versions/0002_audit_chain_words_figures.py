@@ -94,6 +94,7 @@ def _chain_the_audit() -> None:
     op.create_index("ix_audit_at", "audit", ["at", "id"])
     op.create_index("ix_audit_actor", "audit", ["actor", "at", "id"])
     op.create_index("ix_audit_action", "audit", ["action", "at", "id"])
+    op.create_index("ix_audit_actor_action", "audit", ["actor", "action", "at", "id"])
     op.create_index("uq_audit_place", "audit", ["place"], unique=True)
     unlinked = sa.text("place IS NULL")
     op.create_index("ix_audit_unlinked", "audit", ["id"], sqlite_where=unlinked, postgresql_where=unlinked)

@@ -74,7 +74,7 @@ def _index_escalated(name: str, narrowed: list[str], order: Sequence[Any], only:
     op.create_index(
         f"ix_cases_escalated_{name}",
         "cases",
-        ["state", *narrowed, *order],
+        [*narrowed, "state", *order],
         sqlite_where=which,
         postgresql_where=which,
     )
