@@ -223,7 +223,9 @@ def test_of_a_question_that_was_answered_twice_the_last_answer_stands_where_it_w
     escalations.answer(served.ledger, served.made.question, "yes", "t.sample@example.test")
     page = page_for("viewer")
     visit(page, served, "question")
-    asked = page.get_by_role("listitem").filter(has_text="Put in front of a person")
+    heading = page.get_by_role("heading", name="Put in front of a person")
+    asked = page.get_by_role("listitem").filter(has=heading)
+    expect(asked).to_have_count(2)
     expect(asked.nth(1).get_by_role("definition")).to_have_text(["yes"])
     expect(asked.nth(0).get_by_role("definition")).to_have_count(0)
 
