@@ -17,13 +17,13 @@ class Hands:
         self._by_keyboard = by_keyboard
         self._tab_to = tab_to
 
-    def press(self, role: Any, name: str) -> None:
+    def press(self, role: Any, name: str, exact: bool = False) -> None:
         """Press a link or a button."""
         if self._by_keyboard:
-            self._tab_to(self.page, role, name)
+            self._tab_to(self.page, role, name, exact=exact)
             self.page.keyboard.press("Enter")
         else:
-            self.page.get_by_role(role, name=name).click()
+            self.page.get_by_role(role, name=name, exact=exact).click()
 
     def type(self, name: str, text: str) -> None:
         """Type into a field, in place of what stands there."""
@@ -60,5 +60,5 @@ class Hands:
     def give(self, name: str, file: Path) -> None:
         """Choose a file to send."""
         with self.page.expect_file_chooser() as asked:
-            self.press("button", name)
+            self.press("button", name, exact=True)
         asked.value.set_files(file)

@@ -142,7 +142,7 @@ def _hand_in(console: Console, hands: Hands, file: Path) -> str:
     page = hands.page
     page.goto(console.link())
     hands.press("button", "Sign in")
-    hands.press("link", "Batches")
+    hands.press("link", "Batches", exact=True)
     hands.press("button", "Hand in a file")
     hands.select("Workflow", PAY)
     hands.give("File", file)
@@ -190,7 +190,7 @@ def _settle(hands: Hands, page: Page, batch: str) -> None:
 
 def _open(hands: Hands, batch: str, reference: str, does: str) -> None:
     hands.page.goto(batch)
-    hands.press("link", reference)
+    hands.press("link", reference, exact=True)
     expect(hands.page.get_by_role("heading", level=1)).to_contain_text(reference)
     hands.press("link", does)
 
