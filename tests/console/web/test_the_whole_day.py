@@ -178,7 +178,7 @@ def _settle(hands: Hands, page: Page, batch: str) -> None:
     hands.type("Amount", "-1")
     hands.press("button", "Check and send back")
     expect(page.get_by_role("alert")).to_contain_text("Amount must be more than 0")
-    hands.type("Amount", "444")
+    hands.type("Amount", "444.00")
     hands.press("button", "Check and send back")
     expect(page.get_by_role("status")).to_contain_text("P004: the amended case is queued")
 
