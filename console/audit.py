@@ -1,16 +1,18 @@
 """`casehand audit`: who did what, when and why; and whether anybody has meddled with that."""
 
+from collections.abc import Iterator
 from dataclasses import astuple, fields
+from itertools import islice
 from typing import Annotated
 
 import typer
 
 from casehand.console.days import as_day, begin_of, end_of
+from casehand.console.entries import Page, all_of, look, named
 from casehand.console.listing import LIST_LIMIT, say, show_json, show_table, stream_csv, stream_json
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
-from casehand.queue.audit import Entry, EntryFilter, all_entries, find_entries
-from casehand.queue.cases import find_case
+from casehand.queue.audit import Entry, EntryFilter
 from casehand.queue.chain import ChainHead
 
 app = typer.Typer(
@@ -49,19 +51,20 @@ def audit(
     office = Office()
     zone = office.settings.zone
     which = EntryFilter(
-        subject=_subject(office, subject),
         actor=actor,
         action=action,
         since=begin_of(as_day(since, "--since"), zone),
         until=end_of(as_day(until, "--until"), zone),
     )
+    if subject is not None:
+        which = named(office.desk, which, subject)
     if json:
-        stream_json(all_entries(office.ledger, which, limit, after))
+        stream_json(_entries_of(office, which, limit, after))
     elif csv:
-        entries = all_entries(office.ledger, which, limit, after)
-        stream_csv([field.name for field in fields(Entry)], map(astuple, entries))
+        columns = [field.name for field in fields(Entry)]
+        stream_csv(columns, map(astuple, _entries_of(office, which, limit, after)))
     else:
-        _show(find_entries(office.ledger, which, (limit or LIST_LIMIT) + 1, after), limit or LIST_LIMIT)
+        _show(look(office.desk, which, limit or LIST_LIMIT, after))
 
 
 @app.command()
@@ -96,18 +99,12 @@ def verify(
         raise CasehandError(f"the audit is broken: {verdict.broken}")
 
 
-def _subject(office: Office, typed: str | None) -> str | None:
-    """A case stands in the audit by its id; people know its reference."""
-    if typed is None:
-        return None
-    try:
-        return find_case(office.ledger, typed).id
-    except CasehandError:
-        return typed
+def _entries_of(office: Office, which: EntryFilter, limit: int | None, after: int | None) -> Iterator[Entry]:
+    return (entry for entry, _ in islice(all_of(office.desk, which, after), limit))
 
 
-def _show(found: list[Entry], most: int) -> None:
-    listed = found[:most]
+def _show(found: Page) -> None:
+    listed = found.entries
     if not listed:
         say("There are no such entries.")
         return
@@ -116,8 +113,8 @@ def _show(found: list[Entry], most: int) -> None:
         for one in listed
     ]
     show_table("Audit", ("At", "Who", "Did", "To", "State before", "State after", "Why", "On which"), rows)
-    if len(found) > most:
-        say(f"These are the latest {most}: `--after {listed[-1].id}` goes on from here.")
+    if found.behind is not None:
+        say(f"These are the latest {len(listed)}: `--after {found.behind}` goes on from here.")
 
 
 def _entries(number: int) -> str:

@@ -7,8 +7,10 @@ the audit in the transaction of what it changes.
 import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
+from dataclasses import replace
+from datetime import date, datetime, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
@@ -29,6 +31,7 @@ from casehand.queue import (
     pauses,
     results,
     schema,
+    search,
     urgency,
 )
 from casehand.queue import messages as outbox
@@ -37,8 +40,9 @@ from casehand.queue.batches import NoSuchBatch as NoSuchBatch
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
-from casehand.queue.cases import CaseLine, find_case
+from casehand.queue.cases import CaseLine, CaseStory, find_case, story_of
 from casehand.queue.chain import ChainHead, Verdict
+from casehand.queue.figures import Overview, overview, overview_at_once
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
@@ -111,6 +115,48 @@ class Desk:
         if not is_storable(which):
             raise NoSuchCase(which)
         return find_case(self.ledger, which, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def story_of(self, line: CaseLine) -> CaseStory:
+        """The whole story of a case; to whoever may not see what cases hold, what is left without that."""
+        self._check_right(Right.SEE_STRUCTURE, line.workflow)
+        return story_of(self.ledger, line, with_data=self.may(Right.SEE_CASES, line.workflow))
+
+    def search(self, text: str, workflow: str | None, limit: int, after: str | None = None) -> list[CaseLine]:
+        """The cases that a text finds, best first, by what reasons say as well; only behind the one `after`.
+
+        Raises NotAllowed where a person may read no reason: its words must not be found out either.
+        """
+        return search.search(self.ledger, text, self._those_with(Right.SEE_CASES, workflow), limit, after)
+
+    def find_references(self, text: str, limit: int) -> list[CaseLine]:
+        """The cases that this person may know of, whose reference begins so."""
+        return search.find_references(self.ledger, text, self.workflows_with(Right.SEE_STRUCTURE), limit)
+
+    def find_batches(self, text: str, limit: int) -> list[str]:
+        """The names of the batches that this person may know of and that begin so."""
+        return search.find_batches(self.ledger, text, self.workflows_with(Right.SEE_STRUCTURE), limit)
+
+    def find_reasons(self, text: str, limit: int) -> list[CaseLine]:
+        """The cases that wait for a person for a reason with these words; none for whoever may not read reasons."""
+        read = self.workflows_with(Right.SEE_CASES)
+        return [] if read == frozenset() else search.find_reasons(self.ledger, text, read, limit)
+
+    def figures(
+        self, since: date, until: date, zone: ZoneInfo, workflow: str | None = None, *, at_once: bool = False
+    ) -> Overview:
+        """The figures of some local days, of one workflow or of all that this person has to do with.
+
+        `at_once` leaves out what nobody has counted yet, which may take long. Reasons are told by an example
+        only where this person may see what cases hold.
+        """
+        seen = self._those_with(Right.SEE_FIGURES, workflow)
+        read = self.workflows_with(Right.SEE_CASES)
+        count = overview_at_once if at_once else overview
+        found = count(self.ledger, since, until, zone, seen, with_examples=read != frozenset())
+        if read is None:
+            return found
+        reasons = [one if one.workflow in read else replace(one, example=None) for one in found.reasons]
+        return replace(found, reasons=reasons)
 
     def actions_for(self, case: str) -> tuple[Action, ...]:
         """What this person may do with a case as it is now."""
@@ -380,6 +426,16 @@ class Desk:
     def _check_right(self, right: Right, workflow: str | None) -> None:
         if not self.may(right, workflow):
             raise NotAllowed(right, workflow)
+
+    def _those_with(self, right: Right, workflow: str | None) -> frozenset[str] | None:
+        """The workflows to look at: the one asked for, or all for which this person has the right, None for all."""
+        if workflow is not None:
+            self._check_right(right, workflow)
+            return frozenset({workflow})
+        mine = self.workflows_with(right)
+        if mine == frozenset():
+            raise NotAllowed(right, None)
+        return mine
 
     def _workflow_of(self, case: str) -> str:
         """The workflow of a case, if this person may know that there is such a case."""

@@ -38,9 +38,8 @@ def look(desk: Desk, which: EntryFilter, limit: int, after: int | None = None) -
     return _look_through(desk, which, limit, after, mine)
 
 
-def all_of(desk: Desk, which: EntryFilter) -> Iterator[tuple[Entry, Subject]]:
-    """All of them, read a page at a time: for lists of any length."""
-    after: int | None = None
+def all_of(desk: Desk, which: EntryFilter, after: int | None = None) -> Iterator[tuple[Entry, Subject]]:
+    """All of them, or those behind one, read a page at a time: for lists of any length."""
     while True:
         page = look(desk, which, ROWS, after)
         yield from ((entry, page.subjects[entry.subject]) for entry in page.entries)

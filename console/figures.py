@@ -11,7 +11,7 @@ from casehand.console.days import as_day
 from casehand.console.listing import say, show_json, show_table, shown, stream_csv
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
-from casehand.queue.figures import Ended, Overview, Times, overview
+from casehand.queue.figures import Ended, Overview, Times
 from casehand.queue.tally import End
 
 DAYS = 30
@@ -51,7 +51,7 @@ def figures(
     first = as_day(since, "--from") or last - timedelta(days=min(DAYS - 1, (last - date.min).days))
     if first > last:
         raise CasehandError(f"--from {first} is later than --until {last}: give the earlier day first")
-    found = overview(office.ledger, first, last, zone, None if workflow is None else [workflow])
+    found = office.desk.figures(first, last, zone, workflow)
     if json:
         show_json(_as_plain(found))
     elif csv:

@@ -62,12 +62,16 @@ def messages(
 @messages_app.command()
 def retry(
     ids: Annotated[list[int], typer.Argument(help="As `casehand messages` lists them.", metavar="ID…")],
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Have messages that were not sent tried again at once, and for another day."""
     office = Office()
     for one in ids:
         office.desk.retry_message(one)
-    say(f"{counted(len(ids), 'message')} will be tried again by `casehand up`, `work` or `tell run`.")
+    if json:
+        show_json([{"id": one, "state": MessageState.WAITING} for one in ids])
+    else:
+        say(f"{counted(len(ids), 'message')} will be tried again by `casehand up`, `work` or `tell run`.")
 
 
 @tell_app.command("test")

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from json import dumps
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
@@ -23,12 +24,13 @@ from casehand.console.listing import (
     stream_json,
 )
 from casehand.console.office import Office
+from casehand.console.standing import why_it_waits
 from casehand.exceptions import CasehandError
 from casehand.queue.breaker import open_breakers
-from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases, tell
+from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases
+from casehand.queue.holdups import holdups
 from casehand.queue.paging import in_pages
 from casehand.queue.pauses import COUNTED, Pause, all_pauses, count_held
-from casehand.queue.search import search as search_cases
 from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -115,7 +117,7 @@ def cases(
     if search is not None:
         if any((batch, state, reference)):
             raise CasehandError("--search looks everywhere: give it alone, or with --workflow")
-        look = partial(search_cases, office.ledger, search, workflow and [workflow])
+        look = partial(office.desk.search, search, workflow)
     begin = None if after is None else find_case(office.ledger, after).id
     if json:
         stream_json(in_pages(look, attrgetter("id"), limit, begin))
@@ -141,20 +143,26 @@ def case(
 ) -> None:
     """Tell one case's whole story."""
     office = Office()
-    story = tell(office.ledger, which)
+    line = office.desk.find(which)
+    # Of a case that was erased there is nothing to tell: this says so.
+    office.ledger.key_of(line.id)
+    story = office.desk.story_of(line)
+    waits = why_it_waits(holdups(office.ledger, line.id)) if line.state is State.QUEUED else []
     written = [] if evidence is None else _write_evidence(office, story, evidence)
     kept = _evidence_kept(office, story.line.id)
     if json:
-        show_json(as_plain(story) | {"evidence": kept})
+        show_json(as_plain(story) | {"evidence": kept, "waits": waits})
         return
-    _tell(story, kept)
+    _tell(story, kept, waits)
     for path in written:
         say(f"written: {path}")
 
 
-def _tell(story: CaseStory, kept: dict[int, list[str]]) -> None:
+def _tell(story: CaseStory, kept: dict[int, list[str]], waits: list[str]) -> None:
     line = story.line
     say(f"{line.reference}  {line.workflow}  {line.state}")
+    for sentence in waits:
+        say(shown(sentence))
     if line.reason:
         say(f"Why: {line.reason}")
     say(f"Handed in {shown(story.handed_in_at)}, batch {line.batch}, id {line.id}")
@@ -185,10 +193,19 @@ def _tell(story: CaseStory, kept: dict[int, list[str]]) -> None:
         show_table("Changes", ("Change", "Attempt", "State", "Begun", "Resolved by"), rows)
     if story.escalations:
         asked = [
-            (one.kind, one.reason, one.opened_at, one.page, one.assigned_to, one.settlement, one.settled_by)
+            (
+                one.kind,
+                one.reason,
+                one.opened_at,
+                one.page,
+                one.assigned_to,
+                one.settlement,
+                one.settled_by,
+                None if one.answer is None else dumps(one.answer, ensure_ascii=False),
+            )
             for one in story.escalations
         ]
-        columns = ("Kind", "Reason", "Since", "Page", "With", "Settled", "By")
+        columns = ("Kind", "Reason", "Since", "Page", "With", "Settled", "By", "Answer")
         show_table("In front of a person", columns, asked)
     if story.comments:
         show_table("Comments", ("At", "Who", "Said"), [(one.at, one.by, one.text) for one in story.comments])

@@ -47,6 +47,8 @@ LAST_SECONDS = 15.0
 AT_ONCE = 1000
 """How many things are written of in one transaction, which nobody else may write beside on SQLite."""
 
+CLEARS_EVERY = timedelta(hours=1)
+
 log = structlog.get_logger()
 
 
@@ -62,6 +64,7 @@ class Teller:
     name: str
     chance: Callable[[], float] = random.random
     receivers: dict[str, Receiver] = field(init=False)
+    _cleared_at: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.receivers = {one.receiver.id: one.receiver for one in self.told}
@@ -85,6 +88,7 @@ class Teller:
             else:
                 self._write_news(one)
         messages.give_up_lost(self.ledger, self.receivers)
+        self._clear()
 
     def deliver(self, goes_on: Callable[[], bool] = lambda: True) -> None:
         """Send what is due, one message after another, outside any transaction."""
@@ -96,6 +100,14 @@ class Teller:
     def let_go(self) -> None:
         """Let another be the teller at once."""
         leases.let_go(self.ledger, "teller", self.name)
+
+    def _clear(self) -> None:
+        """Now and then let go of what was sent long ago."""
+        now = self.ledger.clock()
+        if self._cleared_at is None or now - self._cleared_at >= CLEARS_EVERY:
+            while messages.clear(self.ledger) and self._is_its_turn():
+                pass
+            self._cleared_at = now
 
     def _is_its_turn(self) -> bool:
         return leases.hold(self.ledger, "teller", self.name, TURN)

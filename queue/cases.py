@@ -128,6 +128,7 @@ class EscalationStory:
     assigned_at: datetime | None
     due: datetime | None
     alike: str | None
+    answer: object = None  #: what a person answered; none either when a later answer took its place
 
 
 @dataclass(frozen=True)
@@ -451,10 +452,21 @@ def _escalations(
     connection: Connection, key: Key | None, case: str, with_data: bool
 ) -> list[EscalationStory]:
     query = select(schema.escalations).where(Escalations.case == case).order_by(Escalations.id)
-    return [_escalation(key, row, with_data) for row in connection.execute(query)]
+    answers = _answers(connection, key if with_data else None, case)
+    return [_escalation(key, row, with_data, answers) for row in connection.execute(query)]
 
 
-def _escalation(key: Key | None, row: Row[Any], with_data: bool) -> EscalationStory:
+def _answers(connection: Connection, key: Key | None, case: str) -> Mapping[datetime, object]:
+    """What was answered, by when: the very moment at which the question was settled."""
+    if key is None:
+        return {}
+    rows = connection.execute(select(schema.answers).where(schema.answers.c.case == case))
+    return {row.answered_at: json.loads(key.open_text(row.sealed_answer)) for row in rows}
+
+
+def _escalation(
+    key: Key | None, row: Row[Any], with_data: bool, answers: Mapping[datetime, object]
+) -> EscalationStory:
     whole = key if with_data else None
     reason = _opened(key, row.sealed_reason) or ""
     return EscalationStory(
@@ -473,6 +485,7 @@ def _escalation(key: Key | None, row: Row[Any], with_data: bool) -> EscalationSt
         assigned_at=row.assigned_at,
         due=row.due,
         alike=None if row.alike is None or not with_data else row.alike.hex(),
+        answer=None if row.settled_at is None else answers.get(row.settled_at),
     )
 
 

@@ -1,9 +1,10 @@
 """What holds a queued case up: the same conditions that the dispatcher goes by, told one by one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, Row, and_, or_, select
 
 from casehand.queue import schema
 from casehand.queue.breaker import OpenBreaker
@@ -25,22 +26,35 @@ class Holdups:
     until: datetime | None  #: it may not begin before
     pauses: tuple[Pause, ...]
     breakers: tuple[OpenBreaker, ...]  #: of bots whose system fails case after case
-    behind: str | None  #: the workflow of another case with its reference that goes first
+    behind: "Ahead | None" = None  #: another case with its reference that goes first
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A case that goes first, since it has the same reference and needs the same bot, and what it waits for."""
+
+    case: str
+    workflow: str
+    batch: str | None
+    state: State
+    held: Holdups
 
 
 def holdups(ledger: Ledger, case: str) -> Holdups:
     """What holds a queued case up now."""
     with ledger.reading() as connection:
-        row = connection.execute(
-            select(Cases.workflow, Cases.batch, Cases.not_before).where(Cases.id == case)
-        ).one()
+        row = connection.execute(select(schema.cases).where(Cases.id == case)).one()
         now = ledger.clock()
-        return Holdups(
-            until=row.not_before if row.not_before > now else None,
-            pauses=_pauses(connection, row.workflow, row.batch),
-            breakers=_breakers(connection, row.workflow, now),
-            behind=_behind(connection, case),
-        )
+        return replace(_own(connection, row, now), behind=_behind(connection, case, now))
+
+
+def _own(connection: Connection, row: Row[Any], now: datetime) -> Holdups:
+    """What holds it up whatever other cases do."""
+    return Holdups(
+        until=row.not_before if row.not_before > now else None,
+        pauses=_pauses(connection, row.workflow, row.batch),
+        breakers=_breakers(connection, row.workflow, now),
+    )
 
 
 def _pauses(connection: Connection, workflow: str, batch: str | None) -> tuple[Pause, ...]:
@@ -66,14 +80,18 @@ def _breakers(connection: Connection, workflow: str, now: datetime) -> tuple[Ope
     return tuple(OpenBreaker(row.bot, row.opened_at, row.probe_at, row.probes) for row in rows)
 
 
-def _behind(connection: Connection, case: str) -> str | None:
+def _behind(connection: Connection, case: str, now: datetime) -> Ahead | None:
     other = schema.cases.alias("other")
     goes_first = or_(other.c.state == State.WORKING, and_(other.c.state == State.QUEUED, came_before(other)))
     query = (
-        select(other.c.workflow)
+        select(other)
         .select_from(schema.cases.join(other, is_next_to(other)))
         .where(Cases.id == case, goes_first)
+        .order_by((other.c.state == State.WORKING).desc(), other.c.handed_in_at, other.c.id)
         .limit(1)
     )
-    workflow: str | None = connection.execute(query).scalar()
-    return workflow
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    held = Holdups(None, (), ()) if row.state == State.WORKING else _own(connection, row, now)
+    return Ahead(row.id, row.workflow, row.batch, State(row.state), held)

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError
-from casehand.queue import audit, schema
+from casehand.queue import audit, occasions, schema
 from casehand.queue.backoff import Backoff
 from casehand.queue.ledger import Ledger
 from casehand.queue.occasions import Occasion, What
@@ -29,6 +29,12 @@ GATHERING = timedelta(minutes=5)
 
 KEEPS_TRYING = timedelta(days=1)
 RETRIES = Backoff(timedelta(minutes=1), timedelta(minutes=15), 0)
+
+KEPT = timedelta(days=90)
+"""How long a message that was sent can be looked up; one that could not be sent stays until a person looks at it."""
+
+AT_ONCE = 1000
+"""Messages that are cleared in one transaction."""
 
 NO_WORD = "how the last try went is not known: it is tried again"
 NO_RECEIVER = "no [[tell]] in the settings names this receiver any more"
@@ -176,6 +182,24 @@ def give_up_lost(ledger: Ledger, receivers: Collection[str]) -> None:
         connection.execute(
             update(schema.messages).where(*lost).values(state=MessageState.GIVEN_UP, error=NO_RECEIVER)
         )
+
+
+def clear(ledger: Ledger) -> int:
+    """Let go of what was sent long ago, with what it told of; returns how many messages that were.
+
+    One that tells of something that still stands is kept: nobody must be told of that again.
+    """
+    past = ledger.clock() - KEPT
+    stands = exists().where(Told.message == Messages.id, occasions.still_stands(past))
+    old = select(Messages.id).where(Messages.state == MessageState.SENT, Messages.sent_at < past, ~stands)
+    with ledger.reading() as connection:
+        ids = connection.execute(old.order_by(Messages.id).limit(AT_ONCE)).scalars().all()
+    if not ids:
+        return 0
+    with ledger.writing() as connection:
+        connection.execute(delete(schema.told).where(Told.message.in_(ids)))
+        connection.execute(delete(schema.messages).where(Messages.id.in_(ids)))
+    return len(ids)
 
 
 def retry(ledger: Ledger, id: int, by: str, workflows: Collection[str] | None = None) -> None:

@@ -6,7 +6,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, cast, exists, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    String,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from casehand.queue import schema
 from casehand.queue.pauses import PauseKind
@@ -87,6 +101,24 @@ def is_told(connection: Connection, occasion: Occasion, receiver: str) -> bool:
     """Whether this receiver has been told of it."""
     asked = select(_told(occasion.what, receiver, literal(occasion.subject), literal(occasion.since)))
     return bool(connection.execute(asked).scalar())
+
+
+def still_stands(past: datetime) -> ColumnElement[bool]:
+    """The SQL condition that what a row of `told` tells of would be told again, if that row were not there.
+
+    `past` is a time before which nothing is news any more.
+    """
+    of_case = Told.what.in_((What.ESCALATION, What.OVERDUE))
+    # Only the subject of these is a number.
+    escalation = cast(case((of_case, Told.subject)), Integer)
+    waits = exists().where(Escalations.id == escalation, Escalations.settled_at.is_(None))
+    paused = exists().where(Pauses.kind == PauseKind.BOT, Pauses.paused_at == Told.since)
+    failing = exists().where(Breakers.opened_at == Told.since)
+    return or_(
+        of_case & waits,
+        (Told.what == What.PAUSED) & or_(paused, failing),
+        Told.what.in_((What.FINISHED, What.SUMMARY)) & (Told.since > past),
+    )
 
 
 def standing(connection: Connection, workflows: Workflows, now: datetime) -> Standing:

@@ -20,9 +20,8 @@ from casehand.console.web.page import page
 from casehand.console.web.paths import case_path, path_segment
 from casehand.console.web.rendering import render
 from casehand.console.web.story import changes_of, timeline
-from casehand.queue.cases import CaseLine, CaseStory, cases_called, story_of
-from casehand.queue.holdups import Holdups, holdups
-from casehand.queue.ledger import Ledger
+from casehand.queue.cases import CaseLine, CaseStory, cases_called
+from casehand.queue.holdups import Ahead, Holdups, holdups
 from casehand.queue.state import State
 from casehand.queue.storable import is_storable
 
@@ -80,15 +79,15 @@ def show_case(request: Request) -> Response:
     """Show the case that people mean by a reference, and the others that have it."""
     person: Person = request.state.person
     desk: Desk = request.state.desk
-    ledger: Ledger = request.app.state.site.ledger
     reference: str = request.path_params["reference"]
     called = _called(desk, reference)
     line = _chosen(called, request.query_params.get("case"))
     if reference != line.reference and (path := case_path(line.reference, line.id)) != request.url.path:
         return RedirectResponse(path, 303)
     sees = desk.may(Right.SEE_CASES, line.workflow)
-    story = story_of(ledger, line, with_data=sees)
+    story = desk.story_of(line)
     kept = kept_of(request, line.id) if sees else {}
+    held = holdups(desk.ledger, line.id) if line.state is State.QUEUED else Holdups(None, (), ())
     tells_all = request.query_params.get("attempts") == "all"
     return render(
         request,
@@ -98,7 +97,8 @@ def show_case(request: Request) -> Response:
         sees=sees,
         fields=_fields(request, story),
         result=fields_of_result(story.result),
-        held=holdups(ledger, line.id) if line.state is State.QUEUED else Holdups(None, (), (), None),
+        held=held,
+        ahead=_path_to(desk, held.behind, line),
         waits=next((one for one in story.escalations if one.settled_at is None), None),
         working=_in_work(story),
         changes=changes_of(story, kept),
@@ -139,6 +139,13 @@ def _chosen(called: Sequence[CaseLine], case: str | None) -> CaseLine:
 def _fields(request: Request, story: CaseStory) -> list[CaseField]:
     workflow = request.app.state.site.workflows.get(story.line.workflow)
     return fields_of_case(story.data, None if workflow is None else workflow.model)
+
+
+def _path_to(desk: Desk, ahead: Ahead | None, line: CaseLine) -> str | None:
+    """Where the case is that goes first; None where this person may not know of it."""
+    if ahead is None or not desk.may(Right.SEE_STRUCTURE, ahead.workflow):
+        return None
+    return case_path(line.reference, ahead.case)
 
 
 def _in_work(story: CaseStory) -> object:

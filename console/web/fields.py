@@ -40,6 +40,16 @@ def fields_of_result(result: Mapping[str, object] | None) -> list[CaseField]:
     return [CaseField(as_title(name), None, as_read(value)) for name, value in (result or {}).items()]
 
 
+def fields_of_answer(answer: object, question: Mapping[str, object] | None) -> list[CaseField]:
+    """What was answered: one of the choices, or the fields of a form by the titles they were asked with."""
+    if not isinstance(answer, dict):
+        return [] if answer is None else [CaseField("Answer", None, as_read(answer))]
+    form = (question or {}).get("form")
+    asked = form.get("properties", {}) if isinstance(form, dict) else {}
+    titles = {name: one.get("title") for name, one in asked.items() if isinstance(one, dict)}
+    return [CaseField(titles.get(name) or as_title(name), None, as_read(one)) for name, one in answer.items()]
+
+
 def as_title(name: str) -> str:
     """A field's name as a title: `weekly_rent` is "Weekly rent"."""
     words = name.replace("_", " ").strip()

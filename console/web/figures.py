@@ -20,7 +20,7 @@ from casehand.console.web.sections import SECTIONS, Figures, section, sections
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses
-from casehand.queue.figures import is_behind, overview_at_once
+from casehand.queue.figures import is_behind
 from casehand.queue.pauses import PauseKind
 from casehand.queue.rolling import catch_up
 
@@ -91,14 +91,10 @@ def _show(request: Request, status: int, wanted: Wanted, workflows: list[str], *
 def _figures(request: Request, wanted: Wanted) -> Figures:
     desk: Desk = request.state.desk
     site: Site = request.app.state.site
-    mine = desk.workflows_with(Right.SEE_FIGURES)
-    seen = mine if wanted.workflow is None else [wanted.workflow]
-    readable = desk.workflows_with(Right.SEE_CASES)
-    found = overview_at_once(
-        site.ledger, wanted.period.since, wanted.period.until, site.zone, seen, readable != frozenset()
-    )
+    found = desk.figures(wanted.period.since, wanted.period.until, site.zone, wanted.workflow, at_once=True)
     first = found.days[0].day if found.days else None
     period = wanted.period.begun_with(first, _today(request))
+    readable = desk.workflows_with(Right.SEE_CASES)
     return Figures(found, period, period.parts(), site.ledger.clock(), readable)
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, pass_context
 from jinja2.runtime import Context
@@ -17,11 +17,15 @@ from starlette.responses import RedirectResponse, Response
 
 from casehand.console.listing import counted
 from casehand.console.rights import Right, may, workflows_with
+from casehand.console.web.address import address as address
+from casehand.console.web.fields import as_read
 from casehand.console.web.moments import day_in_words, in_words, seconds_in_words, span_in_words
 from casehand.console.web.navigation import navigation
 from casehand.console.web.paths import case_path
 from casehand.console.web.site import Site
+from casehand.console.web.story import step_in_words
 from casehand.console.web.text import as_typed, one_line, shown, visible
+from casehand.console.web.way import way
 
 STATIC = Path(__file__).parent / "static"
 PAUSED_COOKIE = "casehand-live"
@@ -55,16 +59,6 @@ def is_live_request(request: Request) -> bool:
     return request.headers.get("casehand-live") == "yes" or request.url.path == "/events"
 
 
-def address(request: Request, **changes: Any) -> str:
-    """The address of the present page with other values in its query; None takes one out."""
-    names = {**dict(request.query_params.multi_items()), **changes}
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
-    kept += [(name, names[name]) for name in changes if names[name] is not None]
-    query = urlencode(kept)
-    path = quote(request.scope["path"])
-    return f"{path}?{query}" if query else path
-
-
 @cache
 def templates() -> Environment:
     """The templates, ours and those of GOV.UK's components."""
@@ -90,6 +84,8 @@ def templates() -> Environment:
         "count": count,
         "number": lambda number: f"{number:,}",
         "sentence": _sentence,
+        "as_read": as_read,
+        "step": step_in_words,
         "error_list": error_list,
         "case_path": case_path,
         "segment": lambda text: quote(text, safe=""),
@@ -104,6 +100,7 @@ def templates() -> Environment:
         "may_somewhere": _may_somewhere,
         "Right": Right,
         "version": version("casehand"),
+        "way": way,
     }
     return environment
 

@@ -10,7 +10,6 @@ from casehand.console.web.home import WHY
 from casehand.console.web.page import page
 from casehand.console.web.paths import case_path
 from casehand.console.web.rendering import render
-from casehand.queue.search import find_batches, find_reasons, find_references
 
 MOST = 25
 """Of each kind of find: who finds more types more."""
@@ -22,18 +21,15 @@ def search(request: Request) -> Response:
     sought = request.query_params.get("q", "").strip()
     if (path := _exactly(desk, sought)) is not None:
         return RedirectResponse(path, 303)
-    known = desk.workflows_with(Right.SEE_STRUCTURE)
-    # A reason is what a case holds: who may not read it must not find by its words what it says.
-    read = desk.workflows_with(Right.SEE_CASES)
     return render(
         request,
         "search.html",
         sought=sought,
         most=MOST,
-        references=find_references(desk.ledger, sought, known, MOST + 1),
-        batches=find_batches(desk.ledger, sought, known, MOST + 1),
-        reasons=[] if read == frozenset() else find_reasons(desk.ledger, sought, read, MOST + 1),
-        reads=read != frozenset(),
+        references=desk.find_references(sought, MOST + 1),
+        batches=desk.find_batches(sought, MOST + 1),
+        reasons=desk.find_reasons(sought, MOST + 1),
+        reads=desk.workflows_with(Right.SEE_CASES) != frozenset(),
         states=STATES,
         why=WHY,
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from casehand.console.web.fields import CaseField, fields_of_answer
 from casehand.queue.cases import AttemptStory, CaseStory, EscalationStory
 from casehand.queue.commits import CommitState, Intent
 
@@ -107,6 +108,7 @@ class Event:
     detail: str | None = None
     trial: Trial | None = None
     escalation: EscalationStory | None = None
+    answer: Sequence[CaseField] = ()  #: what a person answered, where the question is settled so
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,8 @@ def _deeds(story: CaseStory) -> Iterator[Event]:
 
 
 def _escalation(one: EscalationStory) -> Event:
-    return Event(one.opened_at, "Put in front of a person", said=one.reason, escalation=one)
+    answer = fields_of_answer(one.answer, one.question)
+    return Event(one.opened_at, "Put in front of a person", said=one.reason, escalation=one, answer=answer)
 
 
 def _attempt(one: AttemptStory, kept: Sequence[str]) -> Event:

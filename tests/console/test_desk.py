@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel, Field
@@ -16,10 +17,12 @@ from sqlalchemy import insert, select
 from casehand.bots.bot import Bot
 from casehand.console.actions import RIGHT_FOR, Action
 from casehand.console.desk import Desk, NoSuchBulk, NoSuchCase, NotAllowed, Taken, TooLate, WrongFields
+from casehand.console.entries import all_of, named
 from casehand.console.person import Person
 from casehand.console.rights import EVERY, ROLES_WITH, Right, Role
 from casehand.exceptions import CasehandError
 from casehand.queue import attempts, commits, endings, schema
+from casehand.queue.audit import EntryFilter
 from casehand.queue.backoff import Backoff
 from casehand.queue.bulk import BulkAction
 from casehand.queue.bulk_filter import BulkFilter
@@ -35,6 +38,7 @@ from casehand.workflows.data import CaseData
 from casehand.workflows.workflow import Workflow, workflow
 
 RENTS, TAX = "desk/rents", "desk/tax"
+UTC_ZONE = ZoneInfo("UTC")
 DUE = datetime(2026, 12, 24, 12, tzinfo=UTC)
 
 
@@ -623,6 +627,54 @@ def test_whatever_is_typed_is_taken_or_refused_in_words(stage: Stage, text: str)
     if text.isprintable() and len(text) < 100:
         assert [one.text for one in told.comments] == [text]
         assert told.line.reason == text
+
+
+# What is looked at: the web pages and the command line ask the desk alike.
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_is_looked_at_is_for_those_who_may_see_it(stage: Stage, role: Role) -> None:
+    case = stage.escalated("HB000125")
+    stage.desk(Role.ADMINISTRATOR).hand_in(TAX, stage.file("HB000777", name="tax.csv"))
+    desk, today = stage.desk(role, RENTS), stage.ledger.clock().date()
+    reads = role in ROLES_WITH[Right.SEE_CASES]
+
+    story = desk.story_of(desk.find(case))
+    assert (story.data != {}, story.escalations[0].reason != "") == (reads, reads)
+    with pytest.raises(NotAllowed):
+        desk.story_of(stage.desk(Role.ADMINISTRATOR).find("HB000777"))
+    assert [one.reference for one in desk.find_references("HB", 9)] == ["HB000125"]
+    assert desk.find_batches("tax", 9) == []
+    assert [one.reference for one in desk.find_reasons("claim closed", 9)] == ["HB000125"] * reads
+    if reads:
+        assert [one.reference for one in desk.search("HB", None, 9)] == ["HB000125"]
+    for of in (TAX,) if reads else (None, RENTS, TAX):
+        with pytest.raises(NotAllowed):
+            desk.search("HB", of, 9)
+
+    found = desk.figures(today, today, UTC_ZONE)
+    assert {one.workflow for one in found.days} == {RENTS}
+    assert [one.example is not None for one in found.reasons] == [reads]
+    with pytest.raises(NotAllowed):
+        desk.figures(today, today, UTC_ZONE, TAX)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_audit_is_listed_for_those_who_may_see_it(stage: Stage, role: Role) -> None:
+    case = stage.escalated("HB000125")
+    stage.desk(Role.ADMINISTRATOR).hand_in(TAX, stage.file("HB000777", name="tax.csv"))
+    desk = stage.desk(role, RENTS)
+    if role not in ROLES_WITH[Right.SEE_AUDIT]:
+        with pytest.raises(NotAllowed):
+            list(all_of(desk, EntryFilter()))
+        return
+    subjects = {subject.name for _, subject in all_of(desk, EntryFilter())}
+    assert "HB000125" in subjects
+    assert "HB000777" not in subjects
+    whole = [entry.id for entry, _ in all_of(desk, named(desk, EntryFilter(), "HB000125"))]
+    assert len(whole) > 1
+    behind = all_of(desk, named(desk, EntryFilter(), case), whole[0])
+    assert [entry.id for entry, _ in behind] == whole[1:]
 
 
 def test_a_due_date_that_no_calendar_has_is_refused(stage: Stage) -> None:

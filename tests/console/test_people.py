@@ -40,6 +40,22 @@ def test_comments_due_dates_and_priorities_are_shown_with_the_case(two: Any) -> 
     assert two("escalations", "due", "T001").stdout == "T001 has no due date.\n"
 
 
+def test_a_case_says_why_it_waits_and_what_was_answered(casehand: Any) -> None:
+    casehand.hand_in("T001,10.00,ask")
+    assert casehand.json("case", "T001")["waits"] == ["It waits for its turn."]
+    casehand("pause", "workflow", "desk/pay", "--reason", "the printer is away")
+    assert "because the workflow desk/pay is paused by" in casehand("case", "T001").stdout
+    (waits,) = casehand.json("case", "T001")["waits"]
+    assert waits.endswith(": the printer is away.")
+    casehand("resume", "workflow", "desk/pay")
+    assert casehand.work() == 3
+    told = casehand.json("case", "T001")
+    assert (told["waits"], told["escalations"][0]["answer"]) == ([], None)
+    casehand("escalations", "answer", "T001", "no")
+    assert casehand.json("case", "T001")["escalations"][0]["answer"] == "no"
+    assert '"no"' in casehand("case", "T001").stdout
+
+
 def test_what_was_done_is_told_to_programs_as_the_case_is_then(two: Any) -> None:
     for does, state in (
         (["take", "T001"], "escalated"),

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from letterbox import Hook, MailServer, a_hook, a_mail_server
 from pydantic import SecretStr
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from casehand.console.links import Links
 from casehand.console.receivers import subscriptions
 from casehand.console.sending import Sender
 from casehand.console.telling import Teller, at_london_time
-from casehand.queue import attempts, endings, messages, pauses, schema
+from casehand.queue import attempts, endings, escalations, messages, pauses, schema
 from casehand.queue.backoff import Backoff
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
@@ -131,6 +131,58 @@ def test_an_escalation_is_told_once_by_mail_with_its_reference_and_a_link_and_no
     assert high["Auto-Submitted"] == "auto-generated"
     assert high["Message-ID"] != late["Message-ID"]
     _assert_nothing_personal(ledger, mail.letters)
+
+
+def test_what_was_sent_long_ago_is_cleared_but_not_what_would_be_told_again(
+    ledger: Ledger,
+    mail: MailServer,
+    to_mail: Teller,
+    escalate: Callable[..., str],
+    clock: Callable[..., None],
+) -> None:
+    settled, waits = escalate("HB000105", priority=1), escalate("HB000106", priority=1, due=START)
+    pauses.pause(ledger, PauseKind.BOT, "benefits", "moved", "s.sample")
+    clock(minutes=1)
+    one = without_summary(to_mail)
+    one.turn()
+    escalations.close(ledger, settled, "s.sample", "by hand")
+    told = [letter["Subject"] for letter in mail.to(TEAM)]
+    assert len(told) == 4
+
+    clock(days=89)
+    one.turn()
+    assert len(messages.find_messages(ledger)) == 4
+    clock(days=2)
+    one.turn()
+
+    kept = [message.subject for message in messages.find_messages(ledger)]
+    assert not [subject for subject in kept if "HB000105" in subject]
+    assert len([subject for subject in kept if "HB000106" in subject]) == 2
+    assert len(kept) == 3
+    with ledger.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(schema.told)).scalar_one() == 3
+    assert [letter["Subject"] for letter in mail.to(TEAM)] == told
+
+    escalations.close(ledger, waits, "s.sample", "by hand")
+    pauses.resume(ledger, PauseKind.BOT, "benefits", "s.sample")
+    clock(hours=2)
+    one.turn()
+    assert messages.find_messages(ledger) == []
+
+
+def test_what_could_not_be_sent_is_never_cleared_by_itself(
+    ledger: Ledger,
+    mail: MailServer,
+    to_mail: Teller,
+    escalate: Callable[..., str],
+    clock: Callable[..., None],
+) -> None:
+    case = escalate("HB000105", priority=1)
+    without_summary(to_mail).write()
+    escalations.close(ledger, case, "s.sample", "by hand")
+    clock(days=200)
+    assert messages.clear(ledger) == 0
+    assert len(messages.find_messages(ledger)) == 1
 
 
 @pytest.mark.usefixtures("clock")

@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 from casehand.queue import pauses, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.cases import cases_called, find_case, story_of
-from casehand.queue.holdups import holdups
+from casehand.queue.holdups import Holdups, holdups
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
@@ -62,7 +62,29 @@ def test_a_breaker_a_time_and_another_case_are_told(ledger: Ledger, known: str, 
     found = holdups(ledger, case)
     assert found.until == later
     assert [one.bot for one in found.breakers] == ["benefits"]
-    assert found.behind == "benefits/letters"
+    assert found.behind is not None
+    assert (found.behind.case, found.behind.workflow) == (first, "benefits/letters")
+    assert (found.behind.state, found.behind.held) == ("working", Holdups(None, (), ()))
+
+
+def test_of_the_case_ahead_it_is_told_what_that_waits_for(
+    ledger: Ledger, known: str, take_in: TakeIn, pass_time: Any
+) -> None:
+    make_known(ledger, "benefits/letters", ["benefits"], timedelta(minutes=5))
+    make_known(ledger, "benefits/visits", ["benefits"], timedelta(minutes=5))
+    first = take_in("HB000001", workflow="benefits/letters", batch="letters")
+    pass_time(minutes=1)
+    second = take_in("HB000001", workflow="benefits/visits")
+    pass_time(minutes=1)
+    case = take_in("HB000001", workflow=known)
+    pauses.pause(ledger, PauseKind.BATCH, "letters", "moved", "s.sample@example.test")
+    found = holdups(ledger, case)
+    assert (found.pauses, found.until) == ((), None)
+    assert found.behind is not None
+    assert (found.behind.case, found.behind.batch) == (first, "letters")
+    assert [(one.kind, one.name) for one in found.behind.held.pauses] == [(PauseKind.BATCH, "letters")]
+    assert holdups(ledger, first).behind is None
+    assert holdups(ledger, second).behind == found.behind
 
 
 def test_a_story_without_data_has_the_place_in_the_code_and_nothing_of_the_case(

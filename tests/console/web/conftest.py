@@ -208,8 +208,8 @@ def finds_nothing() -> Callable[[Page], None]:
 def tab_to() -> Callable[..., None]:
     """Goes to something by the Tab key alone, as somebody without a mouse does, and sees that one can see it."""
 
-    def go(page: Page, role: Any, name: str, most: int = 80) -> None:
-        wanted = page.get_by_role(role, name=name)
+    def go(page: Page, role: Any, name: str, most: int = 80, exact: bool = False) -> None:
+        wanted = page.get_by_role(role, name=name, exact=exact)
         for _ in range(most):
             page.keyboard.press("Tab")
             if wanted.evaluate("element => element === document.activeElement"):

@@ -74,16 +74,24 @@ def test_the_days_are_local_and_with_both(page_for: PageFor) -> None:
     assert set(days) == {"2026-11-22"}
 
 
-def test_the_list_goes_on_page_by_page_and_nothing_is_missed(page_for: PageFor, served: Any) -> None:
+def test_the_list_goes_on_page_by_page_and_back_and_nothing_is_missed(
+    page_for: PageFor, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casehand.console.web.audit.ON_A_PAGE", 20)
     page = page_for("supervisor")
     page.goto("/audit")
-    seen = page.get_by_role("table").locator("tbody tr").count()
-    while page.get_by_role("link", name="Earlier", exact=True).count():
-        page.get_by_role("link", name="Earlier", exact=True).click()
-        seen += page.get_by_role("table").locator("tbody tr").count()
-    assert seen == len(audit.find_entries(served.ledger))
-    page.get_by_role("link", name="Latest").click()
-    assert "after" not in page.url
+    rows, onward = page.get_by_role("table").locator("tbody tr"), page.get_by_role("link", name="Next page")
+    seen = [rows.all_inner_texts()]
+    while onward.count():
+        onward.click()
+        seen.append(rows.all_inner_texts())
+    assert sum(map(len, seen)) == len(audit.find_entries(served.ledger))
+    assert len(seen) > 3
+    for before in reversed(seen[:-1]):
+        page.get_by_role("link", name="Previous page").click()
+        assert rows.all_inner_texts() == before
+    expect(page.get_by_role("link", name="Previous page")).to_have_count(0)
+    assert page.url == f"{served.url}/audit"
 
 
 def test_the_file_has_all_of_the_list_and_no_formula(page_for: PageFor, served: Any) -> None:

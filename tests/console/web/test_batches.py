@@ -83,7 +83,7 @@ def test_the_list_is_sorted_by_each_column_and_paged(
         seen += page.locator("tbody th").all_inner_texts()
         assert len(set(seen)) == 3
         expect(page.get_by_role("link", name="Next page")).to_have_count(0)
-        page.get_by_role("link", name="First page").click()
+        page.get_by_role("link", name="Previous page").click()
 
 
 def test_somebody_sees_the_batches_of_his_own_workflows(

@@ -16,8 +16,10 @@ from casehand.queue import attempts, comments, commits, endings, escalations, pa
 from casehand.queue.backoff import Backoff
 from casehand.queue.cases import find_case
 from casehand.queue.commits import CommitState
+from casehand.queue.known import make_known
 from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed
 from casehand.queue.pauses import PauseKind
+from casehand.queue.state import State
 from casehand.settings import load_settings
 
 PageFor = Callable[..., Page]
@@ -151,6 +153,81 @@ def test_a_case_that_is_held_up_says_by_what(page_for: PageFor, served: Any) -> 
         f"because the workflow {RENT} is paused by s.sample@example.test since Tuesday 24 November 2026"
     )
     expect(standing(page)).to_contain_text("Next: it is worked when that is resumed.")
+
+
+def test_a_case_that_waits_for_another_says_what_that_one_waits_for(
+    page_for: PageFor, served: Any, finds_nothing: FindsNothing
+) -> None:
+    ledger, reference = served.ledger, find_case(served.ledger, served.made.queued).reference
+    make_known(ledger, "housing-benefit/visits", ["benefits"], timedelta(minutes=5))
+    cases = schema.cases.c
+    with ledger.writing() as connection:
+        # Both are of the system that the bot benefits has to do with, and this one came in later.
+        later = {"workflow": "housing-benefit/visits", "reference": reference, "state": State.QUEUED}
+        connection.execute(update(schema.cases).where(cases.id == served.made.cancelled).values(**later))
+        connection.execute(
+            update(schema.cases).where(cases.id == served.made.cancelled).values(handed_in_at=ledger.clock())
+        )
+    pauses.pause(ledger, PauseKind.WORKFLOW, RENT, "the rules change", "s.sample@example.test")
+    page = page_for("viewer")
+    page.goto(f"/cases/{served.made.cancelled}")
+    expect(standing(page)).to_contain_text(
+        f"It waits for another case with this reference, of {RENT}, to be worked"
+    )
+    expect(standing(page)).to_contain_text(
+        f"That one waits, because the workflow {RENT} is paused by s.sample@example.test since"
+    )
+    expect(standing(page)).to_contain_text("(the rules change)")
+    finds_nothing(page)
+    standing(page).get_by_role("link", name="another case with this reference").click()
+    expect(page.get_by_text(served.made.queued)).to_be_attached()
+    other = page_for("viewer", workflows=["housing-benefit/visits"])
+    other.goto(f"/cases/{served.made.cancelled}")
+    expect(standing(other)).to_contain_text(
+        "It waits for another case with this reference to be worked first."
+    )
+    assert RENT not in other.get_by_role("main").inner_text()
+
+
+def test_what_was_answered_stands_in_the_timeline_for_those_who_may_read_it(
+    page_for: PageFor, served: Any, finds_nothing: FindsNothing
+) -> None:
+    ledger, made = served.ledger, served.made
+    nasty = hostile()["markup"]
+    escalations.answer(ledger, made.question, "no", "s.sample@example.test")
+    given = {"zone": nasty, "fee": "42.50", "remind": True}
+    escalations.answer(ledger, made.form, given, "s.sample@example.test")
+    page = page_for("viewer")
+    visit(page, served, "question")
+    happened = page.get_by_role("region", name="What happened")
+    expect(happened.get_by_role("term")).to_have_text(["Answer"])
+    expect(happened.get_by_role("definition")).to_have_text(["no"])
+    visit(page, served, "form")
+    happened = page.get_by_role("region", name="What happened")
+    expect(happened.get_by_role("term")).to_have_text(["Zone", "Fee in pounds", "Send a reminder"])
+    expect(happened.get_by_role("definition")).to_have_text([nasty, "42.50", "Yes"])
+    assert page.title() != "run"
+    finds_nothing(page)
+    developer = page_for("developer")
+    visit(developer, served, "form")
+    expect(developer.get_by_role("region", name="What happened").get_by_role("definition")).to_have_count(0)
+    assert "42.50" not in developer.content()
+
+
+def test_of_a_question_that_was_answered_twice_the_last_answer_stands_where_it_was_given(
+    page_for: PageFor, served: Any, sampler: Sampler, clock: Any
+) -> None:
+    escalations.answer(served.ledger, served.made.question, "no", "s.sample@example.test")
+    clock.pass_time(minutes=1)
+    sampler.ask(served.made.question, "The rent rises by 14%. Put it through?", choices=["yes", "no"])
+    escalations.answer(served.ledger, served.made.question, "yes", "t.sample@example.test")
+    page = page_for("viewer")
+    visit(page, served, "question")
+    heading = page.get_by_role("heading", name="Put in front of a person")
+    asked = page.get_by_role("listitem").filter(has=heading)
+    expect(asked).to_have_count(2)
+    expect(asked.nth(1).get_by_role("definition")).to_have_text(["yes"])
+    expect(asked.nth(0).get_by_role("definition")).to_have_count(0)
 
 
 def test_the_page_changes_while_one_looks(page_for: PageFor, served: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from hands import WAYS, Hands
 from playwright.sync_api import Page, expect
 from samples import PERMIT, RENT, hostile
 from sqlalchemy import event, select, update
@@ -27,46 +28,7 @@ SAME = {"sec-fetch-site": "same-origin"}
 MOST_STATEMENTS = 20
 
 
-class Hands:
-    """One of the ways in which people use a page."""
-
-    def __init__(self, page: Page, by_keyboard: bool, tab_to: Callable[..., None]) -> None:
-        self.page = page
-        self._by_keyboard = by_keyboard
-        self._tab_to = tab_to
-
-    def press(self, role: Any, name: str) -> None:
-        """Press a link or a button."""
-        if self._by_keyboard:
-            self._tab_to(self.page, role, name)
-            self.page.keyboard.press("Enter")
-        else:
-            self.page.get_by_role(role, name=name).click()
-
-    def type(self, name: str, text: str) -> None:
-        """Type into a field, in place of what stands there."""
-        if self._by_keyboard:
-            self._tab_to(self.page, "textbox", name)
-            self.page.keyboard.press("Control+A")
-            self.page.keyboard.type(text)
-        else:
-            self.page.get_by_role("textbox", name=name).fill(text)
-
-    def choose(self, first: str, name: str) -> None:
-        """Choose one of some radio buttons, of which one knows the first."""
-        if not self._by_keyboard:
-            self.page.get_by_role("radio", name=name, exact=True).check()
-            return
-        self._tab_to(self.page, "radio", first)
-        self.page.keyboard.press("Space")
-        for _ in range(9):
-            if self.page.get_by_role("radio", name=name, exact=True).is_checked():
-                return
-            self.page.keyboard.press("ArrowDown")
-        raise AssertionError(name)
-
-
-@pytest.fixture(params=["mouse", "keyboard", "no scripts"])
+@pytest.fixture(params=WAYS)
 def hands(request: pytest.FixtureRequest, page_for: PageFor, tab_to: Callable[..., None]) -> Hands:
     """A caseworker at work."""
     page = page_for("caseworker", java_script_enabled=request.param != "no scripts")
@@ -546,35 +508,7 @@ def test_one_can_hand_on_only_to_those_who_may_settle_it(
     assert story("business").escalations[-1].assigned_to is None
 
 
-# Two at once, hostile data, and what it costs.
-
-
-def test_of_two_who_settle_the_same_at_the_same_moment_one_wins_each_time(
-    page_for: PageFor, served: Any, story: Any, path_of: Any
-) -> None:
-    pages = [page_for("caseworker", name=name) for name in ("Ann First", "Bob Second")]
-    case, prompt = served.made.question, "Put it through?"
-    for number in range(50):
-        for page, choice in zip(pages, ("yes", "no"), strict=True):
-            page.goto(path_of("question"), wait_until="domcontentloaded")
-            page.get_by_role("radio", name=choice, exact=True).check()
-        # Both requests leave before either page is waited for.
-        for page in pages:
-            page.evaluate(
-                "setTimeout(() => document.querySelector('form:has([name=answer])').requestSubmit(), 30)"
-            )
-        told = [_told(page) for page in pages]
-        settled = story("question").escalations[-1]
-        assert sorted(told) == ["quicker", "settled"], (number, told)
-        winner = ("ann.first@example.test", "bob.second@example.test")[told.index("settled")]
-        assert (settled.settled_by, settled.settlement) == (winner, "answered")
-        loser = pages[told.index("quicker")]
-        expect(loser.get_by_role("main")).to_contain_text(f"{winner} answered it")
-        assert _answer(served.ledger, case) == ("yes", "no")[told.index("settled")]
-        question = {"prompt": f"{prompt} {number}", "choices": ["yes", "no"], "key": f"key-{number}"}
-        _escalate_again(served, case, EscalationKind.QUESTION, prompt, json.dumps(question))
-    answered = [one for one in story("question").audit if one["action"] == "answered"]
-    assert len(answered) == 50
+# Hostile data, and what it costs.
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -659,12 +593,6 @@ def test_no_page_takes_more_than_twenty_statements(
 
 
 # What the tests are made of.
-
-
-def _told(page: Page) -> str:
-    quicker = page.get_by_role("heading", name="Somebody was quicker")
-    expect(quicker.or_(page.get_by_role("status").filter(has_text="your answer is kept"))).to_be_visible()
-    return "quicker" if quicker.is_visible() else "settled"
 
 
 def _sent(told: CaseStory, action: str) -> dict[str, str]:

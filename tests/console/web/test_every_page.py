@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Page
+from playwright.sync_api import FilePayload, Page, expect
 from samples import RENT, Made
 
 from casehand.console.rights import Role
+from casehand.queue.ledger import Ledger
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 SIZES = {"1280": {"width": 1280, "height": 900}, "375": {"width": 375, "height": 740}}
@@ -28,6 +29,9 @@ class Shown:
     path: str | Callable[[Made], str]
     role: Role | None = Role.SUPERVISOR
     goes: Callable[[Page], object] | None = None  #: what is done there before it is looked at
+    heading: str | None = None  #: by which one knows that it is the page that is meant
+    befalls: Callable[[Ledger], object] | None = None  #: what happens to the ledger before
+    workflows: tuple[str, ...] = ()  #: those that whoever looks has to do with; all when there is none
 
 
 RENTS = "rent-changes-2026-11-22"
@@ -51,6 +55,37 @@ def _send(page: Page) -> None:
         FilePayload(name="weekly.csv", mimeType="text/csv", buffer=content)
     )
     page.get_by_role("button", name="Look the file over").click()
+
+
+def _try_too_often(page: Page) -> None:
+    for _ in range(30):
+        page.request.post("/sign-in/link", form={"token": "guess"}, headers={"sec-fetch-site": "same-origin"})
+    page.evaluate(
+        """() => {
+            const form = document.createElement('form');
+            form.method = 'post'; form.action = '/sign-in/link';
+            document.body.append(form); form.submit();
+        }"""
+    )
+
+
+def _send_too_much(page: Page) -> None:
+    page.locator("textarea").evaluate("field => { field.value = 'y'.repeat(3000000) }")
+    page.get_by_role("button", name="Close the case").click()
+
+
+def _send_when_signed_out(page: Page) -> None:
+    page.get_by_label("What was done about it").fill("put through by hand")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Close the case").click()
+
+
+def _run(statement: str) -> Callable[[Ledger], object]:
+    def run(ledger: Ledger) -> None:
+        with ledger.writing() as connection:
+            connection.exec_driver_sql(statement)
+
+    return run
 
 
 def _begin(page: Page) -> None:
@@ -149,6 +184,36 @@ PAGES = (
     Shown("audit-none", "/audit?actor=nobody"),
     Shown("audit-wrong", "/audit?since=yesterday"),
     Shown("messages-none", "/messages"),
+    Shown("home-none", "/", workflows=("nothing/here",)),
+    Shown("pausing-none", "/pausing", befalls=_run("DELETE FROM pauses")),
+    Shown("error-not-allowed", "/batches/new", Role.VIEWER, heading="You may not do this"),
+    Shown("error-method", "/live-updates", heading="This cannot be done here"),
+    Shown("error-wrong-link", "/sign-in/link?token=guess", role=None, heading="You are not signed in"),
+    Shown("error-too-many-attempts", "/sign-in", role=None, goes=_try_too_often, heading="Too many attempts"),
+    Shown(
+        "error-too-much",
+        lambda made: f"/escalations/{made.business}?do=close",
+        goes=_send_too_much,
+        heading="That is too much to send at once",
+    ),
+    Shown(
+        "error-session-ended",
+        lambda made: f"/escalations/{made.business}?do=close",
+        goes=_send_when_signed_out,
+        heading="Your session has ended",
+    ),
+    Shown(
+        "error-fault",
+        "/",
+        befalls=_run("UPDATE escalations SET kind = 'nothing known'"),
+        heading="Something went wrong",
+    ),
+    Shown(
+        "error-ledger-away",
+        "/",
+        befalls=_run("ALTER TABLE breakers RENAME TO gone"),
+        heading="The ledger does not answer",
+    ),
 )
 
 
@@ -163,11 +228,18 @@ def test_every_page(
     finds_nothing: Callable[[Page], None],
 ) -> None:
     viewport = SIZES[size]
-    page = opened(viewport=viewport) if shown.role is None else page_for(shown.role, viewport=viewport)
+    if shown.role is None:
+        page = opened(viewport=viewport)
+    else:
+        page = page_for(shown.role, workflows=shown.workflows, viewport=viewport)
+    if shown.befalls is not None:
+        shown.befalls(served.ledger)
     page.goto(shown.path if isinstance(shown.path, str) else shown.path(served.made))
     if shown.goes is not None:
         with page.expect_navigation():
             shown.goes(page)
+    if shown.heading is not None:
+        expect(page.get_by_role("heading", level=1)).to_have_text(shown.heading)
     finds_nothing(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], "wider than the screen"
     if SCREENSHOTS:
