@@ -208,6 +208,17 @@ def _broken(stage: Stage) -> str:
     return case
 
 
+def _unsent(stage: Stage) -> str:
+    """A message, of what concerns no workflow alone, that could not be sent."""
+    at = stage.ledger.clock()
+    of = {"key": "0" * 32, "what": "paused", "receiver": "0" * 64, "shown": "a mailbox", "subject": "Paused"}
+    when = {"written_at": at, "not_before": at, "give_up_at": at}
+    with stage.ledger.writing() as connection:
+        given = {**of, **when, "body": "", "things": 1, "gathers": False, "state": "given up", "tries": 9}
+        (number,) = connection.execute(insert(schema.messages).values(given)).inserted_primary_key
+    return str(number)
+
+
 def _rejected(stage: Stage) -> str:
     """A batch with a row that was not taken in."""
     return stage.desk(Role.ADMINISTRATOR).hand_in(RENTS, stage.file("HB000125", "no claim")).batch
@@ -312,6 +323,14 @@ OF_ALL: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
         Right.PAUSE_ALL,
         _on(_paused(PauseKind.EVERYTHING, "*"), lambda desk, _: desk.resume_everything()),
     ),
+    "verify the audit": (
+        Right.SEE_AUDIT,
+        _on(Stage.case, lambda desk, _: desk.verify_audit()),
+    ),
+    "retry a message": (
+        Right.MANAGE_MESSAGES,
+        _on(_unsent, lambda desk, message: desk.retry_message(int(message))),
+    ),
 }
 """What belongs to no workflow."""
 
@@ -365,6 +384,8 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "bulks",
         "preview_bulk",
         "work_bulk",
+        "messages",
+        "unsent",
     }
     tried = {name.split()[0] for name in (*ACTIONS, *OF_ALL)}
     assert {name for name in public - looks if name.split("_")[0] not in tried | {"send"}} == set()

@@ -207,6 +207,7 @@ def test_what_is_left_to_work_is_what_is_in_work_due_or_tried_again_soon(
 def test_the_rows_that_were_not_taken_in_are_listed_in_their_order(ledger: Ledger, take_in: TakeIn) -> None:
     take_in(batch="november")
     rows = [
+        {"batch": "november", "line": 4, "kind": "duplicate", "reason": "is open already", "column": None},
         {
             "batch": "november",
             "line": 9,
@@ -214,7 +215,6 @@ def test_the_rows_that_were_not_taken_in_are_listed_in_their_order(ledger: Ledge
             "reason": "must be a date",
             "column": "from_date",
         },
-        {"batch": "november", "line": 4, "kind": "duplicate", "reason": "is open already", "column": None},
     ]
     with ledger.writing() as connection:
         for row in rows:
@@ -224,6 +224,8 @@ def test_the_rows_that_were_not_taken_in_are_listed_in_their_order(ledger: Ledge
         (4, "duplicate"),
         (9, "rejected"),
     ]
+    assert [one.line for one in batches.rejections_of(ledger, "november", limit=1)] == [4]
+    assert [one.line for one in batches.rejections_of(ledger, "november", after=4)] == [9]
     assert batches.rejections_of(ledger, "december") == []
 
 

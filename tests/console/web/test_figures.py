@@ -16,6 +16,7 @@ from casehand.console.rights import Role
 from casehand.console.web.sections import SECTIONS
 from casehand.queue import escalations
 from casehand.queue.outcome import EscalationKind
+from casehand.queue.rolling import catch_up
 
 PageFor = Callable[..., Page]
 FindsNothing = Callable[[Page], None]
@@ -115,6 +116,7 @@ def test_of_each_chart_the_one_for_the_width_is_shown_with_letters_that_can_be_r
 def test_a_long_period_is_shown_by_weeks_from_when_there_was_anything(page_for: PageFor, served: Any) -> None:
     with served.clock.ago(days=100):
         escalations.cancel(served.ledger, served.made.queued, "s.sample@example.test", "handed in twice")
+    catch_up(served.ledger, served.site.zone)  # The page waits for that only so long.
     page = page_for("viewer")
     page.goto("/figures?from=2025-11-25&until=2026-11-24")
     table = rows_of(page, "How cases ended, as a table")
