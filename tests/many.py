@@ -43,6 +43,7 @@ CHUNK = 10_000
 YEAR = timedelta(days=365)
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 KINDS = tuple(EscalationKind)
+TAKEN_BY = ("test.supervisor@example.test", *(f"c.sample-{one}@example.test" for one in range(1, 40)))
 SQLITE_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''"
 POSTGRES_INDEXES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
@@ -372,7 +373,7 @@ def _escalation(case: Mapping[str, Any], one: int, sealed: bytes | None) -> dict
         "settled_at": None if is_open else case["changed_at"],
         "settled_by": None if is_open else "c.sample@example.test",
         "settlement": None if is_open else "closed" if case["state"] == "closed" else "returned",
-        "assigned_to": "test.supervisor@example.test" if is_open and one % 30 == 0 else None,
+        "assigned_to": TAKEN_BY[one // 30 % len(TAKEN_BY)] if is_open and one % 30 == 0 else None,
         "due": case["due"],
     }
 
