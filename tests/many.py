@@ -1,7 +1,7 @@
 """A ledger of many cases, written as bulk rows but real: each has a key of its own, and its reasons can be read.
 
-They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person:
-most of the latest, and a few of long ago. What stands here is what `test_many.py` and `bench/pages.py` look at.
+They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person
+(of a few, more): most of the latest, and a few of long ago. What stands here is what `test_many.py` and `bench/pages.py` look at.
 """
 
 import json
@@ -287,7 +287,8 @@ def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number:
 
 
 def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
-    size, recent = _batch_size(number), number - number // 14
+    # Some hundreds even of a thousand, so that a page of each list is as long as it is with a million.
+    size, recent = _batch_size(number), number - max(number // 14, min(number, 400))
     for one in range(number):
         workflow = NAMES[one // size % len(NAMES)]
         came = clock.now - YEAR * (1 - one / number)
