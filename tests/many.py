@@ -1,7 +1,8 @@
 """A ledger of many cases, written as bulk rows but real: each has a key of its own, and its reasons can be read.
 
 They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person
-(of a few, more): most of the latest, and a few of long ago. What stands here is what `test_many.py` and `bench/pages.py` look at.
+(of a few, more): most of the latest, and a few of long ago. What stands here is what `test_many.py` and
+`bench/pages.py` look at.
 """
 
 import json
