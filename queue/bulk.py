@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, literal, select, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
@@ -256,7 +256,10 @@ def outcomes(
         .limit(limit)
     )
     if outcome is not None:
-        query = query.where(Listed.outcome == outcome)
+        # Written out, so that the index of those that were refused is seen to do.
+        query = query.where(
+            Listed.outcome == literal(str(outcome), Listed.outcome.type, literal_execute=True)
+        )
     if after is not None:
         query = query.where(Listed.number > after)
     with ledger.reading() as connection:

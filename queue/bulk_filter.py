@@ -155,9 +155,7 @@ def workflows_of(
     return sorted(connection.execute(matching).scalars())
 
 
-def _how_many(
-    which: BulkFilter, states: Collection[State], workflows: Collection[str] | None
-) -> Select[tuple[int]]:
+def _how_many(which: BulkFilter, states: Collection[State], workflows: Collection[str] | None) -> Select[int]:
     if any((which.kind, which.alike, which.assigned_to, which.due_before, which.words)):
         return select(func.count()).select_from(find_matching(which, states, workflows).subquery())
     # An index counts them, where what they wait for need not be looked at.

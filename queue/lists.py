@@ -53,6 +53,11 @@ def in_order(
     return _sorted(select(whole), [whole.c[_name(column)] for column in order], backwards, limit)
 
 
+def unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A text column that is to be looked at in each row, and not looked up, where another index has fewer rows."""
+    return column.concat("")
+
+
 def as_place(moment: datetime, case: str) -> str:
     """A place in a list whose cases may move in it: they go on from there, wherever the case is by then."""
     return f"{moment.isoformat()}{SEPARATOR}{case}"

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import unsought
 
 Attempts = schema.attempts.c
 Cases = schema.cases.c
@@ -45,6 +46,8 @@ def pace(ledger: Ledger, workflows: Set[str] | None = None) -> Pace:
         .where(Attempts.ended_at > since, Attempts.end.in_(ENDS))
     )
     if workflows is not None:
-        query = query.join(schema.cases, Cases.id == Attempts.case).where(Cases.workflow.in_(workflows))
+        query = query.join(schema.cases, Cases.id == Attempts.case).where(
+            unsought(Cases.workflow).in_(workflows)
+        )
     with ledger.reading() as connection:
         return Pace(connection.execute(query).scalar_one(), SPAN)

@@ -449,6 +449,7 @@ bulk_cases = Table(
         "number",
         info={ONLY: "outcome IS NULL"},
     ),
+    Index("ix_bulk_cases_refused", "bulk", "number", info={ONLY: "outcome = 'refused'"}),
     comment="The cases of a bulk action, as they were when it began, and what came of each.",
 )
 

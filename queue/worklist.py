@@ -17,6 +17,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import schema
 from casehand.queue.escalations import EscalationFilter
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import unsought
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
 from casehand.queue.storable import is_storable
@@ -148,7 +149,7 @@ def shared_references(ledger: Ledger, references: Sequence[str]) -> frozenset[st
     """Those of the references under which more than one case waits, of different workflows."""
     query = (
         select(Cases.reference)
-        .where(Cases.reference.in_(references), _unsought(Cases.state) == State.ESCALATED)
+        .where(Cases.reference.in_(references), unsought(Cases.state) == State.ESCALATED)
         .group_by(Cases.reference)
         .having(func.count() > 1)
     )
@@ -161,7 +162,7 @@ def waiting_under(
 ) -> list[Under]:
     """The cases that wait under a reference; only of one workflow, and only of `workflows`, if given."""
     query = select(Cases.id, Cases.reference, Cases.workflow).where(
-        Cases.reference == reference, _unsought(Cases.state) == State.ESCALATED
+        Cases.reference == reference, unsought(Cases.state) == State.ESCALATED
     )
     if workflow is not None:
         query = query.where(Cases.workflow == workflow)
@@ -243,21 +244,16 @@ def _conditions(
     named = (which.batch, which.workflow, which.assigned_to)
     if not all(is_storable(name) for name in named if name is not None):
         return [false()]
-    conditions = which.conditions(_unsought(kind) if which.alike else kind, alike)
+    conditions = which.conditions(unsought(kind) if which.alike else kind, alike)
     if which.seen is not None:
         is_narrowed = any((which.alike, which.kind, which.batch)) or len(which.seen) > 1
-        conditions.append(_of(which.seen, _unsought(workflow) if is_narrowed else workflow))
+        conditions.append(_of(which.seen, unsought(workflow) if is_narrowed else workflow))
     kinds: Mapping[Due, ColumnElement[bool]] = {
         Due.OVERDUE: Cases.due < now,
         Due.SOON: and_(Cases.due >= now, Cases.due < now + SOON),
         Due.NONE: Cases.due.is_(None),
     }
     return conditions if due is None else [*conditions, kinds[due]]
-
-
-def _unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column as something that is looked at in each row, and never looked up: another index has fewer rows."""
-    return column.concat("")
 
 
 def _of(workflows: Collection[str], column: ColumnElement[str]) -> ColumnElement[bool]:

@@ -1,7 +1,8 @@
 """A ledger of many cases, written as bulk rows but real: each has a key of its own, and its reasons can be read.
 
-They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person:
-most of the latest, and a few of long ago. What stands here is what `test_many.py` and `bench/pages.py` look at.
+They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person
+(of a few, more): most of the latest, and a few of long ago. What stands here is what `test_many.py` and
+`bench/pages.py` look at.
 """
 
 import json
@@ -43,6 +44,7 @@ CHUNK = 10_000
 YEAR = timedelta(days=365)
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 KINDS = tuple(EscalationKind)
+TAKEN_BY = ("test.supervisor@example.test", *(f"c.sample-{one}@example.test" for one in range(1, 40)))
 SQLITE_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql <> ''"
 POSTGRES_INDEXES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
@@ -286,7 +288,8 @@ def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number:
 
 
 def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
-    size, recent = _batch_size(number), number - number // 14
+    # Some hundreds even of a thousand, so that a page of each list is as long as it is with a million.
+    size, recent = _batch_size(number), number - max(number // 14, min(number, 400))
     for one in range(number):
         workflow = NAMES[one // size % len(NAMES)]
         came = clock.now - YEAR * (1 - one / number)
@@ -372,7 +375,7 @@ def _escalation(case: Mapping[str, Any], one: int, sealed: bytes | None) -> dict
         "settled_at": None if is_open else case["changed_at"],
         "settled_by": None if is_open else "c.sample@example.test",
         "settlement": None if is_open else "closed" if case["state"] == "closed" else "returned",
-        "assigned_to": "test.supervisor@example.test" if is_open and one % 30 == 0 else None,
+        "assigned_to": TAKEN_BY[one // 30 % len(TAKEN_BY)] if is_open and one % 30 == 0 else None,
         "due": case["due"],
     }
 

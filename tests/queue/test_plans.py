@@ -25,7 +25,7 @@ from casehand.queue.rolling import roll_up
 from casehand.queue.search import search
 from casehand.queue.similar import waiting_by_reason
 from casehand.queue.state import State
-from casehand.queue.worklist import Due, Order, worklist
+from casehand.queue.worklist import Due, Order, shared_references, waiting_under, worklist
 
 LARGE = ("cases", "escalations", "words", "audit", "commits")
 
@@ -143,6 +143,20 @@ def test_the_worklist_is_read_in_its_order_and_never_sorted(
         steps = _steps(ledger, asked)
         assert [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN cases")] == []
         assert all(_is_narrow(step, which) for step in steps if step.startswith("SEARCH cases"))
+
+
+@pytest.mark.usefixtures("some")
+def test_what_waits_under_a_reference_is_not_looked_for_among_all_that_waits(ledger: Ledger) -> None:
+    with _noted(ledger) as asked:
+        shared_references(ledger, ["HB000010", "HB000011"])
+        waiting_under(ledger, "HB000010", None, None)
+        waiting_under(ledger, "HB000010", "b", ["b"])
+
+    assert len(asked) == 3
+    if ledger.engine.dialect.name == "sqlite":
+        looks = [step for step in _steps(ledger, asked) if " cases " in step]
+        assert looks
+        assert all("reference=?" in step for step in looks)
 
 
 def _is_narrow(step: str, which: EscalationFilter) -> bool:

@@ -122,3 +122,11 @@ def _create_bulk_cases() -> None:
     op.create_index(
         "ix_bulk_cases_left", "bulk_cases", ["bulk", "number"], sqlite_where=LEFT, postgresql_where=LEFT
     )
+    refused = sa.text("outcome = 'refused'")
+    op.create_index(
+        "ix_bulk_cases_refused",
+        "bulk_cases",
+        ["bulk", "number"],
+        sqlite_where=refused,
+        postgresql_where=refused,
+    )
