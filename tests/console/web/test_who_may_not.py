@@ -77,7 +77,8 @@ def test_what_is_not_theirs_is_neither_offered_nor_shown_nor_done(
         _type(page, address.format(**served.made.cases))
         _is_refused(page, address)
     finds_nothing(page)
-    for does in SENT[role]:
+    # A form that no page has is made by a script.
+    for does in SENT[role] if scripts else ():
         page.goto("/cases")
         with page.expect_navigation():
             page.evaluate(SEND, _form(served, does))
