@@ -31,6 +31,8 @@ STRUCTURE = frozenset({"name", "at", "seconds", "end"})
 FAULT = re.compile(r"the workflow has a fault: (?P<error>\w+) at (?P<place>[\w.-]+:[0-9]+)")
 """Why a case is escalated whose workflow is at fault."""
 
+Answers = Mapping[tuple[str, datetime | None], object]
+
 Counted = tuple[str | None, str, str, int]
 """A batch, a state, a workflow and how many of its cases are in that state."""
 
@@ -456,18 +458,17 @@ def _escalations(
     return [_escalation(key, row, with_data, answers) for row in connection.execute(query)]
 
 
-def _answers(connection: Connection, key: Key | None, case: str) -> Mapping[datetime, object]:
-    """What was answered, by when: the very moment at which the question was settled."""
+def _answers(connection: Connection, key: Key | None, case: str) -> Answers:
+    """What was answered to which question, and when: at the very moment at which it was settled."""
     if key is None:
         return {}
     rows = connection.execute(select(schema.answers).where(schema.answers.c.case == case))
-    return {row.answered_at: json.loads(key.open_text(row.sealed_answer)) for row in rows}
+    return {(row.question, row.answered_at): json.loads(key.open_text(row.sealed_answer)) for row in rows}
 
 
-def _escalation(
-    key: Key | None, row: Row[Any], with_data: bool, answers: Mapping[datetime, object]
-) -> EscalationStory:
+def _escalation(key: Key | None, row: Row[Any], with_data: bool, answers: Answers) -> EscalationStory:
     whole = key if with_data else None
+    question = _opened_json(whole, row.sealed_question)
     reason = _opened(key, row.sealed_reason) or ""
     return EscalationStory(
         id=row.id,
@@ -475,7 +476,7 @@ def _escalation(
         attempt=row.attempt,
         opened_at=row.opened_at,
         reason=reason if with_data else _place_in_code(reason),
-        question=_opened_json(whole, row.sealed_question),
+        question=question,
         page=_opened(whole, row.sealed_page),
         screenshot=row.screenshot if with_data else None,
         settled_at=row.settled_at,
@@ -485,7 +486,7 @@ def _escalation(
         assigned_at=row.assigned_at,
         due=row.due,
         alike=None if row.alike is None or not with_data else row.alike.hex(),
-        answer=None if row.settled_at is None else answers.get(row.settled_at),
+        answer=answers.get((str((question or {}).get("key")), row.settled_at)),
     )
 
 

@@ -143,7 +143,7 @@ def test_a_message_that_cannot_be_sent_is_shown_and_tried_again_when_a_person_sa
     assert "cannot be used" in listed
 
     mail.start()
-    assert casehand("messages", "retry", str(entry["id"])).returncode == 0
+    assert casehand.json("messages", "retry", str(entry["id"])) == [{"id": entry["id"], "state": "waiting"}]
     assert casehand("tell", "run", "--once").returncode == 0
 
     (entry,) = casehand.json("messages")

@@ -140,7 +140,7 @@ def test_the_list_goes_on_page_by_page(page_for: PageFor, served: Any) -> None:
     page.goto("/messages")
     rows = page.get_by_role("table").locator("tbody tr")
     expect(rows).to_have_count(50)
-    page.get_by_role("link", name="Older").click()
+    page.get_by_role("link", name="Next page").click()
     expect(rows).to_have_count(10)
     page.get_by_role("link", name="Previous page").click()
     expect(rows).to_have_count(50)

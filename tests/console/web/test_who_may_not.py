@@ -76,8 +76,11 @@ def test_what_is_not_theirs_is_neither_offered_nor_shown_nor_done(
     for address in TYPED[role]:
         _type(page, address.format(**served.made.cases))
         _is_refused(page, address)
-    finds_nothing(page)
-    for does in SENT[role]:
+    if scripts:
+        # Axe is a script itself.
+        finds_nothing(page)
+    # A form that no page has is made by a script.
+    for does in SENT[role] if scripts else ():
         page.goto("/cases")
         with page.expect_navigation():
             page.evaluate(SEND, _form(served, does))
