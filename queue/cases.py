@@ -31,8 +31,6 @@ STRUCTURE = frozenset({"name", "at", "seconds", "end"})
 FAULT = re.compile(r"the workflow has a fault: (?P<error>\w+) at (?P<place>[\w.-]+:[0-9]+)")
 """Why a case is escalated whose workflow is at fault."""
 
-Answers = Mapping[tuple[str, datetime | None], object]
-
 Counted = tuple[str | None, str, str, int]
 """A batch, a state, a workflow and how many of its cases are in that state."""
 
@@ -130,7 +128,7 @@ class EscalationStory:
     assigned_at: datetime | None
     due: datetime | None
     alike: str | None
-    answer: object = None  #: what a person answered; none either when a later answer took its place
+    answer: object = None  #: what a person answered, where it was settled so
 
 
 @dataclass(frozen=True)
@@ -454,21 +452,12 @@ def _escalations(
     connection: Connection, key: Key | None, case: str, with_data: bool
 ) -> list[EscalationStory]:
     query = select(schema.escalations).where(Escalations.case == case).order_by(Escalations.id)
-    answers = _answers(connection, key if with_data else None, case)
-    return [_escalation(key, row, with_data, answers) for row in connection.execute(query)]
+    return [_escalation(key, row, with_data) for row in connection.execute(query)]
 
 
-def _answers(connection: Connection, key: Key | None, case: str) -> Answers:
-    """What was answered to which question, and when: at the very moment at which it was settled."""
-    if key is None:
-        return {}
-    rows = connection.execute(select(schema.answers).where(schema.answers.c.case == case))
-    return {(row.question, row.answered_at): json.loads(key.open_text(row.sealed_answer)) for row in rows}
-
-
-def _escalation(key: Key | None, row: Row[Any], with_data: bool, answers: Answers) -> EscalationStory:
+def _escalation(key: Key | None, row: Row[Any], with_data: bool) -> EscalationStory:
     whole = key if with_data else None
-    question = _opened_json(whole, row.sealed_question)
+    answer = _opened(whole, row.sealed_answer)
     reason = _opened(key, row.sealed_reason) or ""
     return EscalationStory(
         id=row.id,
@@ -476,7 +465,7 @@ def _escalation(key: Key | None, row: Row[Any], with_data: bool, answers: Answer
         attempt=row.attempt,
         opened_at=row.opened_at,
         reason=reason if with_data else _place_in_code(reason),
-        question=question,
+        question=_opened_json(whole, row.sealed_question),
         page=_opened(whole, row.sealed_page),
         screenshot=row.screenshot if with_data else None,
         settled_at=row.settled_at,
@@ -486,7 +475,7 @@ def _escalation(key: Key | None, row: Row[Any], with_data: bool, answers: Answer
         assigned_at=row.assigned_at,
         due=row.due,
         alike=None if row.alike is None or not with_data else row.alike.hex(),
-        answer=answers.get((str((question or {}).get("key")), row.settled_at)),
+        answer=None if answer is None else json.loads(answer),
     )
 
 

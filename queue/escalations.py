@@ -215,6 +215,7 @@ def answer(
         else:
             _check_choice(given, one.question.get("choices"))
             one.keep_answer(str(one.question["key"]), json.dumps(given))
+        one.note_answer(json.dumps(given))
         one.requeue("answered", not_before=not_before)
 
 
@@ -342,7 +343,16 @@ class _Settling:
         if not moved:
             raise who_was_quicker(self.connection, self.case)
 
+    def note_answer(self, answer: str) -> None:
+        """Beside who gave it and when: asked again, a person may say something else."""
+        self.connection.execute(
+            update(schema.escalations)
+            .where(Escalations.case == self.case, Escalations.settled_at.is_(None))
+            .values(sealed_answer=self.key.seal_text(answer))
+        )
+
     def keep_answer(self, question: str, answer: str) -> None:
+        """For the workflow, which goes by the last answer to each of its questions."""
         answers = schema.answers
         same = (answers.c.case == self.case, answers.c.question == question)
         self.connection.execute(delete(answers).where(*same))

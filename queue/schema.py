@@ -244,6 +244,8 @@ escalations = Table(
     Column("settled_at", Instant, nullable=True),
     Column("settled_by", String(200), nullable=True),
     Column("settlement", String(20), nullable=True),
+    # What a person answered here; `answers` has what the workflow goes by.
+    Column("sealed_answer", LargeBinary, nullable=True),
     Column("assigned_to", String(200), nullable=True),
     Column("assigned_at", Instant, nullable=True),
     Column("due", Instant, nullable=True),
@@ -428,6 +430,7 @@ bulk_actions = Table(
     Column("total", Integer, nullable=False),
     Column("done", Integer, nullable=False),
     Column("refused", Integer, nullable=False),
+    Index("ix_bulk_actions_begun", "begun_at", "id"),
     comment="What is done to many cases at once, and how far it is.",
 )
 
@@ -510,6 +513,7 @@ messages = Table(
     Column("give_up_at", Instant, nullable=False),
     Column("sent_at", Instant, nullable=True),
     Column("error", Text, nullable=True),
+    Index("ix_messages_state", "state", "id"),
     Index("ix_messages_state_due", "state", "not_before", "id"),
     Index("ix_messages_receiver_written", "receiver", "what", "written_at"),
     comment="The outbox of messages to people. Nothing that a case holds is in it.",

@@ -14,6 +14,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import commits, endings, escalations, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.backoff import Backoff
+from casehand.queue.cases import tell
 from casehand.queue.commits import CommitState
 from casehand.queue.escalations import WAS_DONE, WAS_NOT_DONE
 from casehand.queue.ledger import Ledger
@@ -157,6 +158,24 @@ def test_answers_to_several_questions_are_kept_side_by_side(
     escalations.answer(ledger, case, "no", "another person")
 
     assert sorted(begin(case).answers.values()) == ['"no"', '"yes"']
+
+
+def test_of_a_question_that_is_answered_again_each_answer_is_kept_with_who_and_when(
+    ledger: Ledger, take_in: TakeIn, begin: Begin, escalate: Escalate, pass_time: PassTime
+) -> None:
+    case, first = take_in(), ledger.clock()
+    _ask(escalate, case)
+    escalations.answer(ledger, case, "no", "a person")
+    pass_time(minutes=1)
+    _ask(escalate, case)
+    escalations.answer(ledger, case, "yes", "another person")
+
+    told = tell(ledger, case).escalations
+    assert [(one.answer, one.settled_by, one.settled_at) for one in told] == [
+        ("no", "a person", first),
+        ("yes", "another person", ledger.clock()),
+    ]
+    assert list(begin(case).answers.values()) == ['"yes"']
 
 
 def test_an_answer_to_an_earlier_question_is_not_taken_for_the_answer_to_a_later_one(

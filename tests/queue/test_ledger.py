@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from casehand.exceptions import CasehandError
 from casehand.queue import chain, escalations, schema, words
 from casehand.queue.attempts import Begun
+from casehand.queue.cases import tell
 from casehand.queue.ledger import Ledger
 from casehand.queue.migration import MIGRATIONS
 from casehand.queue.search import search
@@ -76,8 +77,12 @@ OLD = (
     "INSERT INTO cases (id, reference, workflow, batch, line, state, priority, not_before, attempts, failures,"
     " crashes, key, sealed_data, handed_in_at, changed_at) VALUES (:case, 'HB000125', 'a', 'november', 2, 'escalated',"
     " 0, :at, 1, 0, 0, :key, :data, :at, :at)",
+    'INSERT INTO escalations ("case", attempt, kind, opened_at, sealed_reason, sealed_question, settled_at,'
+    " settled_by, settlement) VALUES (:case, 1, 'question', :at, :reason, :question, :at, 'p.sample', 'answered')",
+    'INSERT INTO answers ("case", question, attempt, sealed_answer, answered_at, answered_by)'
+    " VALUES (:case, 'pay', 1, :answer, :at, 'p.sample')",
     'INSERT INTO escalations ("case", attempt, kind, opened_at, sealed_reason)'
-    " VALUES (:case, 1, 'business', :at, :reason)",
+    " VALUES (:case, 2, 'business', :at, :reason)",
     "INSERT INTO audit (at, actor, action, subject) VALUES (:at, 'worker-1', 'escalated', :case)",
 )
 
@@ -94,7 +99,8 @@ def test_a_ledger_of_the_first_version_is_brought_up_with_what_is_in_it(
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         values = {"case": "c", "at": "2026-11-02 09:00:00.000000", "data": key.seal_text("{}")}
-        sealed = {"key": wrapped, "reason": key.seal_text("the claim is closed")}
+        texts = {"reason": "the claim is closed", "question": '{"prompt": "Pay?"}', "answer": '"yes"'}
+        sealed = {"key": wrapped, **{name: key.seal_text(one) for name, one in texts.items()}}
         for statement in OLD:
             asked = {name: value for name, value in (values | sealed).items() if f":{name}" in statement}
             if "batches" in statement:
@@ -105,7 +111,8 @@ def test_a_ledger_of_the_first_version_is_brought_up_with_what_is_in_it(
     opened = Ledger.open(ledger_url, vault)
 
     assert [one.workflow for one in escalations.waiting(opened)] == ["a"]
-    assert words.catch_up(opened) == 1
+    assert [one.answer for one in tell(opened, "c").escalations] == ["yes", None]
+    assert words.catch_up(opened) == 2
     assert [line.reference for line in search(opened, "claim", None, 9)] == ["HB000125"]
     assert [line.reference for line in search(opened, "hb0", None, 9)] == ["HB000125"]
     assert chain.verify(opened).checked == 1

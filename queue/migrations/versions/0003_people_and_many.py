@@ -1,4 +1,4 @@
-"""Who has taken an escalation, what people say of a case, and acting on many."""
+"""Who has taken an escalation and what he answered, what people say of a case, and acting on many."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +17,7 @@ ORDER = (sa.text("priority DESC"), "not_before", "handed_in_at", "line", "id")
 
 def upgrade() -> None:
     _add_to_escalations()
+    _keep_each_answer()
     _list_what_waits()
     op.create_table(
         "comments",
@@ -40,6 +41,16 @@ def _add_to_escalations() -> None:
     columns = ["assigned_to", "opened_at", "id"]
     op.create_index(
         "ix_escalations_assigned", "escalations", columns, sqlite_where=OPEN, postgresql_where=OPEN
+    )
+
+
+def _keep_each_answer() -> None:
+    """Those that were given again before this stood nowhere but in `answers`, where the last took their place."""
+    op.add_column("escalations", sa.Column("sealed_answer", sa.LargeBinary(), nullable=True))
+    op.execute(
+        "UPDATE escalations SET sealed_answer = (SELECT sealed_answer FROM answers "
+        """WHERE answers."case" = escalations."case" AND answers.attempt = escalations.attempt LIMIT 1) """
+        "WHERE settlement = 'answered' AND sealed_question IS NOT NULL"
     )
 
 
@@ -101,6 +112,7 @@ def _create_bulk_actions() -> None:
         comment="What is done to many cases at once, and how far it is.",
     )
     op.create_index(op.f("ix_bulk_actions_state"), "bulk_actions", ["state"], unique=False)
+    op.create_index("ix_bulk_actions_begun", "bulk_actions", ["begun_at", "id"])
 
 
 def _create_bulk_cases() -> None:

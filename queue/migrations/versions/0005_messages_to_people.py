@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_messages_key")),
         comment="The outbox of messages to people. Nothing that a case holds is in it.",
     )
+    op.create_index("ix_messages_state", "messages", ["state", "id"], unique=False)
     op.create_index("ix_messages_state_due", "messages", ["state", "not_before", "id"], unique=False)
     op.create_index(
         "ix_messages_receiver_written", "messages", ["receiver", "what", "written_at"], unique=False

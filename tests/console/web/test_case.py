@@ -214,7 +214,7 @@ def test_what_was_answered_stands_in_the_timeline_for_those_who_may_read_it(
     assert "42.50" not in developer.content()
 
 
-def test_of_a_question_that_was_answered_twice_the_last_answer_stands_where_it_was_given(
+def test_of_a_question_that_was_answered_twice_each_answer_stands_where_it_was_given(
     page_for: PageFor, served: Any, sampler: Sampler, clock: Any
 ) -> None:
     escalations.answer(served.ledger, served.made.question, "no", "s.sample@example.test")
@@ -227,7 +227,9 @@ def test_of_a_question_that_was_answered_twice_the_last_answer_stands_where_it_w
     asked = page.get_by_role("listitem").filter(has=heading)
     expect(asked).to_have_count(2)
     expect(asked.nth(1).get_by_role("definition")).to_have_text(["yes"])
-    expect(asked.nth(0).get_by_role("definition")).to_have_count(0)
+    expect(asked.nth(0).get_by_role("definition")).to_have_text(["no"])
+    expect(asked.nth(0)).to_contain_text("s.sample@example.test")
+    expect(asked.nth(1)).to_contain_text("t.sample@example.test")
 
 
 def test_the_page_changes_while_one_looks(page_for: PageFor, served: Any) -> None:
