@@ -37,16 +37,28 @@ from casehand.queue import (
 from casehand.queue import messages as outbox
 from casehand.queue.batches import BatchLine
 from casehand.queue.batches import NoSuchBatch as NoSuchBatch
+from casehand.queue.breaker import OpenBreaker, open_breakers
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
-from casehand.queue.cases import CaseLine, CaseStory, find_case, story_of
+from casehand.queue.cases import (
+    CaseFilter,
+    CaseLine,
+    CaseStory,
+    counts,
+    counts_by_batch,
+    find_case,
+    list_cases,
+    story_of,
+)
 from casehand.queue.chain import ChainHead, Verdict
+from casehand.queue.escalations import Escalation, EscalationFilter
 from casehand.queue.figures import Overview, overview, overview_at_once
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
-from casehand.queue.pauses import ALL, PauseKind
+from casehand.queue.notices import Notice, notices
+from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.results import RowResult
 from casehand.queue.sheets import Sheet
@@ -115,6 +127,61 @@ class Desk:
         if not is_storable(which):
             raise NoSuchCase(which)
         return find_case(self.ledger, which, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def counts(self, batch: str | None = None, workflow: str | None = None) -> dict[str, int]:
+        """How many cases that this person may know of are in each state."""
+        return counts(self.ledger, batch, workflow, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def counts_by_batch(
+        self, batch: str | None = None, workflow: str | None = None
+    ) -> list[dict[str, object]]:
+        """The same for each batch and workflow."""
+        return counts_by_batch(self.ledger, batch, workflow, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def cases(self, which: CaseFilter, limit: int | None = None, after: str | None = None) -> list[CaseLine]:
+        """The cases that match and that this person may know of, in the order they came in; only behind `after`.
+
+        Without the reason, where he may not see what cases hold.
+        """
+        seen = replace(which, workflows=self.workflows_with(Right.SEE_STRUCTURE))
+        found = list_cases(self.ledger, seen, limit=limit, after=after)
+        return [
+            one if self.may(Right.SEE_CASES, one.workflow) else replace(one, reason=None) for one in found
+        ]
+
+    def waiting(
+        self, which: EscalationFilter, limit: int | None = None, after: str | None = None
+    ) -> list[Escalation]:
+        """What waits for a person and matches, oldest first, with what it holds; only behind `after`.
+
+        Raises NotAllowed where this person may not see what cases hold.
+        """
+        seen = replace(which, workflows=self._those_with(Right.SEE_CASES, which.workflow))
+        return escalations.list_waiting(self.ledger, seen, limit=limit, after=after)
+
+    def notices(self, workflow: str | None = None, batch: str | None = None) -> list[Notice]:
+        """What holds up many cases now, where it concerns workflows that this person may know of."""
+        return notices(self.ledger, workflow, batch, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def paused(self) -> list[Pause]:
+        """What is paused now, where it concerns workflows that this person may know of."""
+        every, mine = pauses.all_pauses(self.ledger), self.workflows_with(Right.SEE_STRUCTURE)
+        if mine is None:
+            return every
+        held = pauses.all_workflows_held(self.ledger, every)
+        return [one for one in every if one.kind is PauseKind.EVERYTHING or not mine.isdisjoint(held[one])]
+
+    def broken(self) -> list[OpenBreaker]:
+        """The bots whose system fails case after case, where they work for what this person may know of."""
+        every, mine = open_breakers(self.ledger), self.workflows_with(Right.SEE_STRUCTURE)
+        if mine is None:
+            return every
+        bots = pauses.workflows_of_bots(self.ledger)
+        return [one for one in every if not mine.isdisjoint(bots.get(one.bot, set()))]
+
+    def count_held(self, paused: Pause) -> int:
+        """How many cases that this person may know of wait for a pause, counted no further than COUNTED."""
+        return pauses.count_held(self.ledger, paused, self.workflows_with(Right.SEE_STRUCTURE))
 
     def story_of(self, line: CaseLine) -> CaseStory:
         """The whole story of a case; to whoever may not see what cases hold, what is left without that."""
@@ -300,9 +367,12 @@ class Desk:
             raise NoSuchBulk(which)
         return found
 
-    def bulks(self, limit: int | None = None, after: str | None = None) -> list[Bulk]:
-        """The bulk actions that this person may know of, latest first; only those behind the one `after`."""
-        return bulk.list_bulks(self.ledger, self.workflows_with(Right.SEE_STRUCTURE), limit, after)
+    def bulks(
+        self, limit: int | None = None, after: str | None = None, *, oldest_first: bool = False
+    ) -> list[Bulk]:
+        """The bulk actions that this person may know of, latest first or the other way round; only behind `after`."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        return bulk.list_bulks(self.ledger, mine, limit, after, oldest_first=oldest_first)
 
     def pause_bulk(self, which: str) -> None:
         """Let a bulk action wait."""
@@ -331,12 +401,16 @@ class Desk:
         self,
         state: MessageState | None = None,
         limit: int | None = None,
-        before: int | None = None,
+        after: int | None = None,
         is_unsent: bool = False,
+        *,
+        oldest_first: bool = False,
     ) -> list[Message]:
-        """The messages that this person may know of, newest first; only those older than `before`."""
+        """The messages that this person may know of, latest first or the other way round; only behind `after`."""
         mine = self._told_workflows()
-        return outbox.find_messages(self.ledger, state, limit, before, mine, is_unsent)
+        return outbox.find_messages(
+            self.ledger, state, limit, after, mine, is_unsent, oldest_first=oldest_first
+        )
 
     def unsent(self) -> int:
         """How many of them could not be sent."""

@@ -20,11 +20,10 @@ from casehand.console.listing import (
 )
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
-from casehand.queue import escalations as ledger_escalations
-from casehand.queue.cases import CaseLine, find_case, tell
+from casehand.queue.cases import CaseLine
 from casehand.queue.commits import CommitState
-from casehand.queue.escalations import Escalation
-from casehand.queue.notices import Notice, notices
+from casehand.queue.escalations import WAS_DONE, WAS_NOT_DONE, Escalation, EscalationFilter
+from casehand.queue.notices import Notice
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.paging import in_pages
 
@@ -58,16 +57,11 @@ def escalations(
     if context.invoked_subcommand is not None:
         return
     office = Office()
-    look = partial(
-        ledger_escalations.waiting,
-        office.ledger,
-        workflow,
-        batch,
-        assigned_to=office.person.id if mine else None,
-        unassigned=unassigned,
-    )
-    begin = None if after is None else find_case(office.ledger, after).id
-    standing = notices(office.ledger, workflow, batch) if begin is None else []
+    taken_by = office.person.id if mine else None
+    which = EscalationFilter(batch, workflow, assigned_to=taken_by, unassigned=unassigned)
+    look = partial(office.desk.waiting, which)
+    begin = None if after is None else office.desk.find(after).id
+    standing = office.desk.notices(workflow, batch) if begin is None else []
     if json:
         stream_json(chain(map(_as_entry, standing), in_pages(look, attrgetter("case"), limit, begin)))
         return
@@ -143,7 +137,7 @@ def cancel(
     case = office.desk.find(which)
     office.desk.cancel(case.id, reason)
     _tell(office, case, "is cancelled", json)
-    for change in [] if json else tell(office.ledger, case.id).commits:
+    for change in [] if json else office.desk.story_of(case).commits:
         if change.state is CommitState.INTENDED:
             say(f"It is not known whether this was done: {change.name}. Look into the system.")
 
@@ -229,7 +223,7 @@ def _as_entry(notice: Notice) -> dict[str, object]:
 
 def _ways(escalation: Escalation) -> str:
     if escalation.kind is EscalationKind.IN_DOUBT:
-        return f"{ledger_escalations.WAS_DONE} / {ledger_escalations.WAS_NOT_DONE}"
+        return f"{WAS_DONE} / {WAS_NOT_DONE}"
     if escalation.question is None:
         return ""
     choices = escalation.question.get("choices")
@@ -253,6 +247,6 @@ def _changes(given: list[str]) -> dict[str, str]:
 def _tell(office: Office, before: CaseLine, became: str, json: bool) -> None:
     """Say what became of a case."""
     if json:
-        show_json(find_case(office.ledger, before.id))
+        show_json(office.desk.find(before.id))
     else:
         say(f"{before.reference} {became}.")

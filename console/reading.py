@@ -26,11 +26,10 @@ from casehand.console.listing import (
 from casehand.console.office import Office
 from casehand.console.standing import why_it_waits
 from casehand.exceptions import CasehandError
-from casehand.queue.breaker import open_breakers
-from casehand.queue.cases import CaseStory, counts, counts_by_batch, find_case, find_cases
+from casehand.queue.cases import CaseFilter, CaseStory
 from casehand.queue.holdups import holdups
 from casehand.queue.paging import in_pages
-from casehand.queue.pauses import COUNTED, Pause, all_pauses, count_held
+from casehand.queue.pauses import COUNTED, Pause
 from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -52,11 +51,11 @@ def status(
 ) -> None:
     """Show how many cases are in each state, and what is paused."""
     office = Office()
-    now = counts(office.ledger, batch, workflow)
+    now = office.desk.counts(batch, workflow)
     if json:
         show_json(now)
         return
-    lines = counts_by_batch(office.ledger, batch, workflow)
+    lines = office.desk.counts_by_batch(batch, workflow)
     listed = (
         lines if len(lines) <= LIST_LIMIT else [row for row in lines if any(row[state] for state in OPEN)]
     )
@@ -68,12 +67,12 @@ def status(
         say(f"{left_out} batches that are over are left out: --batch or --workflow shows them.")
     paused = [
         (one.kind, one.name, one.reason, one.paused_by, one.paused_at, _waiting(office, one))
-        for one in all_pauses(office.ledger)
+        for one in office.desk.paused()
     ]
     if paused:
         show_table("Paused", ("What", "Name", "Reason", "By", "Since", "Cases that wait"), paused)
         say("`casehand resume` lets it go on.")
-    for breaker in open_breakers(office.ledger):
+    for breaker in office.desk.broken():
         say(
             f"The system of the bot {breaker.bot} has failed case after case since {shown(breaker.opened_at)}: "
             f"its cases wait at no cost, and one tries again at {shown(breaker.probe_at)}."
@@ -85,7 +84,7 @@ def status(
 
 
 def _waiting(office: Office, pause: Pause) -> str:
-    waiting = count_held(office.ledger, pause)
+    waiting = office.desk.count_held(pause)
     return f"{COUNTED} or more" if waiting == COUNTED else str(waiting)
 
 
@@ -113,12 +112,12 @@ def cases(
 ) -> None:
     """List cases, in the order they came in; what is searched for, best first."""
     office = Office()
-    look = partial(find_cases, office.ledger, batch, state, workflow, reference)
+    look = partial(office.desk.cases, CaseFilter(batch, state, workflow, reference))
     if search is not None:
         if any((batch, state, reference)):
             raise CasehandError("--search looks everywhere: give it alone, or with --workflow")
         look = partial(office.desk.search, search, workflow)
-    begin = None if after is None else find_case(office.ledger, after).id
+    begin = None if after is None else office.desk.find(after).id
     if json:
         stream_json(in_pages(look, attrgetter("id"), limit, begin))
         return

@@ -1,6 +1,6 @@
 """Notices: what holds up many cases and is for a person to know, told once and not once for each of them."""
 
-from collections.abc import Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,9 +28,19 @@ class Notice:
         return f"{subject} {self.reason}."
 
 
-def notices(ledger: Ledger, workflow: str | None = None, batch: str | None = None) -> list[Notice]:
-    """What stands now, oldest first; only what concerns that workflow, and that batch's."""
-    concerned = _concerned(ledger, workflow, batch)
+def notices(
+    ledger: Ledger,
+    workflow: str | None = None,
+    batch: str | None = None,
+    workflows: Collection[str] | None = None,
+) -> list[Notice]:
+    """What stands now, oldest first; only what concerns that workflow, and that batch's.
+
+    `workflows` are those that may be seen, None for all.
+    """
+    if workflow is not None:
+        workflows = [workflow] if workflows is None or workflow in workflows else []
+    concerned = _concerned(ledger, workflows, batch)
     standing = [
         *(_of_pause(pause) for pause in all_pauses(ledger)),
         *(_of_breaker(breaker) for breaker in open_breakers(ledger)),
@@ -52,18 +62,18 @@ def _of_breaker(breaker: OpenBreaker) -> Notice:
     return Notice(f"bot {breaker.bot}", reason, breaker.opened_at)
 
 
-def _concerned(ledger: Ledger, workflow: str | None, batch: str | None) -> Set[str] | None:
-    """The subjects that the cases of a workflow, or of a batch, wait for; None for all."""
-    if workflow is None and batch is None:
+def _concerned(ledger: Ledger, seen: Collection[str] | None, batch: str | None) -> Set[str] | None:
+    """The subjects that the cases of some workflows, or of a batch, wait for; None for all."""
+    if seen is None and batch is None:
         return None
     with ledger.reading() as connection:
         matching = select(Batches.id, Batches.workflow)
         if batch is not None:
             matching = matching.where(Batches.id == batch)
-        if workflow is not None:
-            matching = matching.where(Batches.workflow == workflow)
+        if seen is not None:
+            matching = matching.where(Batches.workflow.in_(seen))
         batches = connection.execute(matching).all()
-        workflows = {row.workflow for row in batches} | ({workflow} if workflow and batch is None else set())
+        workflows = {row.workflow for row in batches} | (set() if batch is not None else set(seen or ()))
         bots = connection.execute(select(BotsOf.bot).where(BotsOf.workflow.in_(workflows))).scalars().all()
     return {
         str(PauseKind.EVERYTHING),

@@ -11,14 +11,12 @@ from casehand.console.web.page import page
 from casehand.console.web.rendering import render
 from casehand.queue.backlog import left_to_work
 from casehand.queue.batches import list_batches
-from casehand.queue.breaker import open_breakers
 from casehand.queue.escalations import EscalationFilter
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import count_unsent
 from casehand.queue.needs import needs_by_kind
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pace import pace
-from casehand.queue.pauses import Pause, PauseKind, all_pauses, workflows_held_by
 from casehand.queue.worklist import worklist
 
 FIRST = 10
@@ -56,18 +54,9 @@ def home(request: Request) -> Response:
         pace=speed,
         finish=speed.finish(left, ledger.clock()) if left else None,
         unsent=0 if told == frozenset() else count_unsent(ledger, told),
-        pauses=[one for one in all_pauses(ledger) if _concerns(ledger, one, mine)],
-        breakers=[one for one in open_breakers(ledger) if _is_of(ledger, PauseKind.BOT, one.bot, mine)],
+        pauses=request.state.desk.paused(),
+        breakers=request.state.desk.broken(),
     )
 
 
 routes = [page("/", home, right=Right.SEE_FIGURES)]
-
-
-def _concerns(ledger: Ledger, pause: Pause, mine: frozenset[str] | None) -> bool:
-    return pause.kind is PauseKind.EVERYTHING or _is_of(ledger, pause.kind, pause.name, mine)
-
-
-def _is_of(ledger: Ledger, kind: PauseKind, name: str, mine: frozenset[str] | None) -> bool:
-    """Whether it holds up a workflow that the person has to do with."""
-    return mine is None or not mine.isdisjoint(workflows_held_by(ledger, kind, name))
