@@ -9,7 +9,16 @@ import typer
 
 from casehand.console.days import as_day, begin_of, end_of
 from casehand.console.entries import Page, all_of, look, named
-from casehand.console.listing import LIST_LIMIT, say, show_json, show_table, stream_csv, stream_json
+from casehand.console.listing import (
+    LIST_LIMIT,
+    OldestFirst,
+    say,
+    say_it_goes_on,
+    show_json,
+    show_table,
+    stream_csv,
+    stream_json,
+)
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue.audit import Entry, EntryFilter
@@ -42,10 +51,11 @@ def audit(
     after: Annotated[
         int | None, typer.Option(help="Only what is behind this entry.", metavar="NUMBER")
     ] = None,
+    oldest_first: OldestFirst = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
 ) -> None:
-    """List who did what and why, latest first."""
+    """List who did what and why, latest first unless asked otherwise."""
     if context.invoked_subcommand is not None:
         return
     office = Office()
@@ -59,12 +69,13 @@ def audit(
     if subject is not None:
         which = named(office.desk, which, subject)
     if json:
-        stream_json(_entries_of(office, which, limit, after))
+        stream_json(_entries_of(office, which, limit, after, oldest_first))
     elif csv:
         columns = [field.name for field in fields(Entry)]
-        stream_csv(columns, map(astuple, _entries_of(office, which, limit, after)))
+        stream_csv(columns, map(astuple, _entries_of(office, which, limit, after, oldest_first)))
     else:
-        _show(look(office.desk, which, limit or LIST_LIMIT, after))
+        found = look(office.desk, which, limit or LIST_LIMIT, after, oldest_first=oldest_first)
+        _show(found, oldest_first)
 
 
 @app.command()
@@ -99,11 +110,14 @@ def verify(
         raise CasehandError(f"the audit is broken: {verdict.broken}")
 
 
-def _entries_of(office: Office, which: EntryFilter, limit: int | None, after: int | None) -> Iterator[Entry]:
-    return (entry for entry, _ in islice(all_of(office.desk, which, after), limit))
+def _entries_of(
+    office: Office, which: EntryFilter, limit: int | None, after: int | None, oldest_first: bool
+) -> Iterator[Entry]:
+    found = all_of(office.desk, which, after, oldest_first=oldest_first)
+    return (entry for entry, _ in islice(found, limit))
 
 
-def _show(found: Page) -> None:
+def _show(found: Page, oldest_first: bool) -> None:
     listed = found.entries
     if not listed:
         say("There are no such entries.")
@@ -114,7 +128,7 @@ def _show(found: Page) -> None:
     ]
     show_table("Audit", ("At", "Who", "Did", "To", "State before", "State after", "Why", "On which"), rows)
     if found.behind is not None:
-        say(f"These are the latest {len(listed)}: `--after {found.behind}` goes on from here.")
+        say_it_goes_on(len(listed), found.behind, oldest_first)
 
 
 def _entries(number: int) -> str:

@@ -12,9 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from casehand.console.listing import (
     LIST_LIMIT,
     NEEDS_A_PERSON,
+    OldestFirst,
     as_plain,
     counted,
     say,
+    say_it_goes_on,
     screen,
     show_json,
     show_table,
@@ -95,21 +97,26 @@ def begin(
 
 @app.command("list")
 def list_bulks(
-    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = LIST_LIMIT, json: Json = False
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = LIST_LIMIT,
+    after: Annotated[str | None, typer.Option(help="Only what is behind this one.", metavar="ID")] = None,
+    oldest_first: OldestFirst = False,
+    json: Json = False,
 ) -> None:
-    """List what is done to many cases, latest first."""
-    found = Office().desk.bulks(limit)
+    """List what is done to many cases, latest first unless asked otherwise."""
+    found = Office().desk.bulks(limit + 1, after, oldest_first=oldest_first)
     if json:
-        show_json(found)
+        show_json(found[:limit])
         return
     if not found:
         say("Nothing has been done to many cases at once.")
         return
     rows = [
         (one.id, one.action, one.reason, one.begun_by, one.begun_at, one.state, _progress_of(one))
-        for one in found
+        for one in found[:limit]
     ]
     show_table("Actions on many", ("Id", "Action", "Why", "By", "Since", "State", "Cases"), rows)
+    if len(found) > limit:
+        say_it_goes_on(limit, found[limit - 1].id, oldest_first)
 
 
 @app.command()

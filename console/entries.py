@@ -17,14 +17,16 @@ LOOKS = 2
 
 @dataclass(frozen=True)
 class Page:
-    """Some entries, latest first, with what they are to."""
+    """Some entries, in the order that was asked for, with what they are to."""
 
     entries: Sequence[Entry]
     subjects: Mapping[str, Subject]
     behind: int | None  #: the entry behind which there may be more; None at the end
 
 
-def look(desk: Desk, which: EntryFilter, limit: int, after: int | None = None) -> Page:
+def look(
+    desk: Desk, which: EntryFilter, limit: int, after: int | None = None, *, oldest_first: bool = False
+) -> Page:
     """A page of the entries that match and that this person may see; perhaps fewer, with more behind.
 
     Raises NotAllowed, and CasehandError when there is no entry `after`.
@@ -33,15 +35,17 @@ def look(desk: Desk, which: EntryFilter, limit: int, after: int | None = None) -
     if mine == frozenset():
         raise NotAllowed(Right.SEE_AUDIT, None)
     if mine is None:
-        found = find_entries(desk.ledger, which, limit + 1, after)
+        found = find_entries(desk.ledger, which, limit + 1, after, oldest_first=oldest_first)
         return _page(found[:limit], _subjects(desk, found[:limit]), len(found) > limit)
-    return _look_through(desk, which, limit, after, mine)
+    return _look_through(desk, which, limit, after, mine, oldest_first)
 
 
-def all_of(desk: Desk, which: EntryFilter, after: int | None = None) -> Iterator[tuple[Entry, Subject]]:
+def all_of(
+    desk: Desk, which: EntryFilter, after: int | None = None, *, oldest_first: bool = False
+) -> Iterator[tuple[Entry, Subject]]:
     """All of them, or those behind one, read a page at a time: for lists of any length."""
     while True:
-        page = look(desk, which, ROWS, after)
+        page = look(desk, which, ROWS, after, oldest_first=oldest_first)
         yield from ((entry, page.subjects[entry.subject]) for entry in page.entries)
         if page.behind is None:
             return
@@ -54,12 +58,17 @@ def named(desk: Desk, which: EntryFilter, typed: str) -> EntryFilter:
 
 
 def _look_through(
-    desk: Desk, which: EntryFilter, limit: int, after: int | None, mine: frozenset[str]
+    desk: Desk,
+    which: EntryFilter,
+    limit: int,
+    after: int | None,
+    mine: frozenset[str],
+    oldest_first: bool,
 ) -> Page:
     seen: list[Entry] = []
     subjects: dict[str, Subject] = {}
     for _ in range(LOOKS):
-        found = find_entries(desk.ledger, which, ROWS, after)
+        found = find_entries(desk.ledger, which, ROWS, after, oldest_first=oldest_first)
         subjects |= _subjects(desk, found)
         seen += [one for one in found if _is_for(subjects[one.subject], mine)]
         if len(seen) > limit:

@@ -7,8 +7,9 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +21,9 @@ LINE = 10_000
 
 LIST_LIMIT = 200
 """How many lines of a list are enough for a person who did not say."""
+
+OldestFirst = Annotated[bool, typer.Option("--oldest-first", help="Begin with the oldest.")]
+"""The option of every list that begins with the latest."""
 
 NEEDS_A_PERSON = 3
 """The exit code of what worked, but left something that needs a person."""
@@ -62,6 +66,12 @@ def say_there_are_more(listed: int, last: str) -> None:
     say(
         f"These are the first {listed}: `--after {last}` goes on from here, and --limit or a filter shows others."
     )
+
+
+def say_it_goes_on(listed: int, last: object, oldest_first: bool) -> None:
+    """Say how to see what comes behind the last line of a list that has a beginning at either end."""
+    which, again = ("oldest", " --oldest-first") if oldest_first else ("latest", "")
+    say(f"These are the {which} {listed}: `--after {last}{again}` goes on from here.")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -1,13 +1,22 @@
 """`casehand messages` and `tell`: what was told to people, what could not be, and a try whether it can."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from casehand.console.completion import complete_workflow
 from casehand.console.links import Links
-from casehand.console.listing import LIST_LIMIT, counted, say, show_json, show_table
+from casehand.console.listing import (
+    LIST_LIMIT,
+    OldestFirst,
+    counted,
+    say,
+    say_it_goes_on,
+    show_json,
+    show_table,
+)
 from casehand.console.office import Office
 from casehand.console.receivers import Receiver, check_told_workflows, receivers
 from casehand.console.sending import NotSent, Sender
@@ -35,28 +44,26 @@ def messages(
     limit: Annotated[
         int | None, typer.Option(help=f"At most so many: {LIST_LIMIT}, or all for programs.", min=1)
     ] = None,
-    before: Annotated[
-        int | None, typer.Option(help="Only what was written before this message.", metavar="ID")
-    ] = None,
+    after: Annotated[int | None, typer.Option(help="Only what is behind this message.", metavar="ID")] = None,
+    oldest_first: OldestFirst = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the messages to people, newest first."""
+    """List the messages to people, latest first unless asked otherwise."""
     if context.invoked_subcommand is not None:
         return
-    office = Office()
+    look = partial(Office().desk.messages, state, after=after, oldest_first=oldest_first)
     if json:
-        found = office.desk.messages(state, limit, before)
-        show_json([_as_entry(message) for message in found])
+        show_json([_as_entry(message) for message in look(limit)])
         return
     most = limit or LIST_LIMIT
-    found = office.desk.messages(state, most + 1, before)
+    found = look(most + 1)
     if not found:
         say("There are no such messages.")
         return
     columns = ("Message", "To", "Subject", "Written", "State", "Tries", "Tried again", "Last error")
     show_table("Messages to people", columns, [_as_row(message) for message in found[:most]])
     if len(found) > most:
-        say(f"These are the newest {most}: `--before {found[most - 1].id}` goes on from here.")
+        say_it_goes_on(most, found[most - 1].id, oldest_first)
 
 
 @messages_app.command()

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, func, insert, literal, select, tuple_
+from sqlalchemy import Connection, Select, func, insert, select
 
 from casehand.exceptions import CasehandError
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import in_order
 from casehand.queue.paging import ROWS
 from casehand.queue.state import State
 
@@ -75,20 +76,21 @@ def record(
 
 
 def find_entries(
-    ledger: Ledger, which: EntryFilter = EntryFilter(), limit: int | None = None, after: int | None = None
+    ledger: Ledger,
+    which: EntryFilter = EntryFilter(),
+    limit: int | None = None,
+    after: int | None = None,
+    *,
+    oldest_first: bool = False,
 ) -> list[Entry]:
-    """The entries that match, latest first; only those behind the entry with the id `after`.
+    """The entries that match, latest first or the other way round; only those behind the one with the id `after`.
 
     Raises CasehandError when there is no such entry.
     """
-    query = _matching(which).order_by(Audit.at.desc(), Audit.id.desc()).limit(limit)
     with ledger.reading() as connection:
-        if after is not None:
-            at = connection.execute(select(Audit.at).where(Audit.id == after)).scalar()
-            if at is None:
-                raise CasehandError(f"there is no entry {after}: `casehand audit` lists those there are")
-            place = tuple_(literal(at, Audit.at.type), literal(after))
-            query = query.where(tuple_(Audit.at, Audit.id) < place)
+        place = None if after is None else _place(connection, after)
+        order = (Audit.at, Audit.id)
+        query = in_order(_matching(which), [None], order, not oldest_first, place, limit)
         return [Entry(**row) for row in connection.execute(query).mappings()]
 
 
@@ -118,6 +120,13 @@ def all_actions(ledger: Ledger) -> list[str]:
     with ledger.reading() as connection:
         found = connection.execute(select(actions.c.action).where(actions.c.action.is_not(None)))
         return list(found.scalars())
+
+
+def _place(connection: Connection, entry: int) -> tuple[datetime, int]:
+    at = connection.execute(select(Audit.at).where(Audit.id == entry)).scalar()
+    if at is None:
+        raise CasehandError(f"there is no entry {entry}: `casehand audit` lists those there are")
+    return at, entry
 
 
 def _matching(which: EntryFilter) -> Select[tuple[object, ...]]:

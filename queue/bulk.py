@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, literal, select, update
 
 from casehand.exceptions import CasehandError
-from casehand.queue import audit, schema
+from casehand.queue import audit, lists, schema
 from casehand.queue.assignments import checked_receiver
 from casehand.queue.bulk_filter import (
     MOST_SELECTED,
@@ -222,18 +222,18 @@ def list_bulks(
     workflows: Collection[str] | None = None,
     limit: int | None = None,
     after: str | None = None,
+    *,
+    oldest_first: bool = False,
 ) -> list[Bulk]:
-    """The bulk actions all of whose cases are of `workflows`, if given; latest first, behind the one `after`.
+    """The bulk actions all of whose cases are of `workflows`, if given; latest first or the other way round.
 
-    Raises NoSuchBulk when there is none `after`.
+    Only those behind the one `after`. Raises NoSuchBulk when there is none.
     """
-    query = select(schema.bulk_actions).order_by(Bulks.begun_at.desc(), Bulks.id)
     with ledger.reading() as connection:
-        if after is not None:
-            last = connection.execute(select(Bulks.begun_at).where(Bulks.id == after)).scalar()
-            if last is None:
-                raise NoSuchBulk(after)
-            query = query.where((Bulks.begun_at < last) | ((Bulks.begun_at == last) & (Bulks.id > after)))
+        place = None if after is None else _place(connection, after)
+        most = limit if workflows is None else None
+        order = (Bulks.begun_at, Bulks.id)
+        query = lists.in_order(select(schema.bulk_actions), [None], order, not oldest_first, place, most)
         # Read only as far as the page needs: whose cases an action takes in is known when its row is read.
         rows = connection.execution_options(yield_per=LISTED_AT_ONCE).execute(query)
         found = (one for one in map(_bulk, rows) if workflows is None or set(one.workflows) <= set(workflows))
@@ -389,6 +389,15 @@ def _list(connection: Connection, bulk: str, before: int, page: Sequence[Row[Any
             for number, row in enumerate(page, start=before + 1)
         ]
         connection.execute(insert(schema.bulk_cases), rows)
+
+
+def _place(connection: Connection, bulk: str) -> tuple[datetime, str]:
+    begun_at = None
+    if is_storable(bulk):
+        begun_at = connection.execute(select(Bulks.begun_at).where(Bulks.id == bulk)).scalar()
+    if begun_at is None:
+        raise NoSuchBulk(bulk)
+    return begun_at, bulk
 
 
 def _locked(connection: Connection, bulk: str) -> Row[Any]:

@@ -16,6 +16,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import audit, occasions, schema
 from casehand.queue.backoff import Backoff
 from casehand.queue.ledger import Ledger
+from casehand.queue.lists import in_order
 from casehand.queue.occasions import Occasion, What
 
 Messages = schema.messages.c
@@ -232,29 +233,30 @@ def find_messages(
     ledger: Ledger,
     state: MessageState | None = None,
     limit: int | None = None,
-    before: int | None = None,
+    after: int | None = None,
     workflows: Collection[str] | None = None,
     is_unsent: bool = False,
+    *,
+    oldest_first: bool = False,
 ) -> list[Message]:
-    """Messages, newest first; only those older than the message `before`, or that could not be sent.
+    """Messages, latest first or the other way round; only those behind the message `after`, or not sent.
 
     `workflows` is what a person may see: only messages that tell of these alone; None for all.
     """
-    query = select(schema.messages).where(*_of(workflows)).order_by(Messages.id.desc()).limit(limit)
+    query = select(schema.messages).where(*_of(workflows))
     if state is not None:
         query = query.where(Messages.state == state)
-    if is_unsent:
-        query = query.where(_unsent())
-    if before is not None:
-        query = query.where(Messages.id < before)
+    place = None if after is None else [after]
+    parts = _unsent() if is_unsent else [None]
+    listed = in_order(query, parts, [Messages.id], not oldest_first, place, limit)
     with ledger.reading() as connection:
-        return [_message(row) for row in connection.execute(query).all()]
+        return [_message(row) for row in connection.execute(listed).all()]
 
 
 def count_unsent(ledger: Ledger, workflows: Collection[str] | None = None) -> int:
     """How many messages could not be sent."""
     with ledger.reading() as connection:
-        return connection.execute(select(func.count()).where(_unsent(), *_of(workflows))).scalar_one()
+        return connection.execute(select(func.count()).where(or_(*_unsent()), *_of(workflows))).scalar_one()
 
 
 def _write(ledger: Ledger, connection: Connection, writing: Writing, found: Sequence[Occasion]) -> int:
@@ -328,9 +330,9 @@ def _word_again(connection: Connection, message: int, writing: Writing) -> None:
     )
 
 
-def _unsent() -> ColumnElement[bool]:
+def _unsent() -> list[ColumnElement[bool]]:
     """Given up, or tried in vain so far."""
-    return or_(Messages.state == MessageState.GIVEN_UP, _waits() & (Messages.tries > 0))
+    return [Messages.state == MessageState.GIVEN_UP, _waits() & (Messages.tries > 0)]
 
 
 def _of(workflows: Collection[str] | None) -> list[ColumnElement[bool]]:

@@ -166,6 +166,7 @@ def addresses(many: Many) -> dict[str, str]:
         "/pausing": "/pausing",
         "/pausing/new": "/pausing/new",
         "/bulk": "/bulk",
+        "/bulk oldest first": "/bulk?sort=when",
         "/bulk/new": f"/bulk/new?action=close&workflow={quote(TAX)}&state=escalated",
         "/bulk/new of a batch": f"/bulk/new?action=cancel&batch={many.open_batch}",
         "/bulk/{bulk}": f"/bulk/{many.bulk}",
@@ -180,7 +181,11 @@ def addresses(many: Many) -> dict[str, str]:
         "/audit of a time": "/audit?since=2026-03-01&until=2026-03-01",
         "/audit of all that": "/audit?actor=s.sample%40example.test&action=done&since=2026-03-01",
         "/audit of nobody": "/audit?actor=nobody",
+        "/audit oldest first": "/audit?sort=when",
+        "/audit of somebody oldest first": "/audit?actor=s.sample%40example.test&sort=when",
         "/messages": "/messages",
+        "/messages oldest first": "/messages?sort=when",
+        "/messages not sent oldest first": "/messages?state=unsent&sort=when",
         "/messages not sent": "/messages?state=unsent",
     }
 

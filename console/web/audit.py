@@ -19,6 +19,7 @@ from casehand.console.web.files import as_csv
 from casehand.console.web.page import page
 from casehand.console.web.paths import case_path
 from casehand.console.web.rendering import address, render, see
+from casehand.console.web.sorting import LATEST_FIRST, sort_by_time
 from casehand.exceptions import CasehandError
 from casehand.queue.audit import EntryFilter, all_actions
 from casehand.queue.storable import is_storable
@@ -56,14 +57,20 @@ class Wanted:
     typed: dict[str, str]
     which: EntryFilter = field(default_factory=EntryFilter)
     after: int | None = None
+    sorted_by: str = LATEST_FIRST
     errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def oldest_first(self) -> bool:
+        """Whether it asks for the other way round."""
+        return self.sorted_by != LATEST_FIRST
 
 
 def audit(request: Request) -> Response:
-    """List what was done, latest first, as far as the person may see it."""
+    """List what was done, as far as the person may see it."""
     desk: Desk = request.state.desk
     wanted = _wanted(request)
-    found = Page((), {}, None) if wanted.errors else look(desk, wanted.which, ON_A_PAGE, wanted.after)
+    found = Page((), {}, None) if wanted.errors else _look(desk, wanted)
     return render(
         request,
         "audit.html",
@@ -87,7 +94,7 @@ def audit_file(request: Request) -> Response:
     wanted = _wanted(request)
     if wanted.errors:
         raise CasehandError("; ".join(wanted.errors.values()))
-    return as_csv("audit", COLUMNS, _rows(desk, wanted.which, request.app.state.site.zone))
+    return as_csv("audit", COLUMNS, _rows(desk, wanted, request.app.state.site.zone))
 
 
 def verify_audit(request: Request) -> Response:
@@ -117,6 +124,7 @@ def _wanted(request: Request) -> Wanted:
         if not is_storable(wanted.typed[name]):
             wanted.errors[name] = "Nothing is named so: take out the characters that cannot be seen"
     wanted.after = _number(query.get("after"))
+    wanted.sorted_by = sort_by_time(request)
     since = _moment(wanted, "since", partial(begin_of, zone=zone))
     until = _moment(wanted, "until", partial(end_of, zone=zone))
     if since is not None and until is not None and since >= until:
@@ -127,6 +135,10 @@ def _wanted(request: Request) -> Wanted:
         if typed["subject"]:
             wanted.which = named(request.state.desk, wanted.which, typed["subject"])
     return wanted
+
+
+def _look(desk: Desk, wanted: Wanted) -> Page:
+    return look(desk, wanted.which, ON_A_PAGE, wanted.after, oldest_first=wanted.oldest_first)
 
 
 def _moment(wanted: Wanted, name: str, moment: Callable[..., datetime | None]) -> datetime | None:
@@ -163,8 +175,8 @@ def _path_of(name: str, subject: Subject) -> str | None:
     return None
 
 
-def _rows(desk: Desk, which: EntryFilter, zone: ZoneInfo) -> Iterator[tuple[object, ...]]:
-    for entry, subject in all_of(desk, which):
+def _rows(desk: Desk, wanted: Wanted, zone: ZoneInfo) -> Iterator[tuple[object, ...]]:
+    for entry, subject in all_of(desk, wanted.which, oldest_first=wanted.oldest_first):
         yield (
             entry.id,
             entry.at.astimezone(zone).isoformat(timespec="seconds"),

@@ -16,6 +16,7 @@ from casehand.console.web.batches import STATES
 from casehand.console.web.home import WHY
 from casehand.console.web.page import page
 from casehand.console.web.rendering import render
+from casehand.console.web.sorting import LATEST_FIRST, sort_by_time
 from casehand.console.web.typed import moment_typed, see_and_say, sentence, typed, what_was_said
 from casehand.exceptions import CasehandError
 from casehand.queue.bulk import Bulk, BulkAction, Came, outcomes
@@ -115,12 +116,14 @@ class Choice:
 def bulks(request: Request) -> Response:
     """List what was done to many cases."""
     desk: Desk = request.state.desk
-    found = desk.bulks(AT_ONCE + 1, request.query_params.get("after"))
+    sorted_by = sort_by_time(request)
+    found = desk.bulks(AT_ONCE + 1, request.query_params.get("after"), oldest_first=sorted_by != LATEST_FIRST)
     return render(
         request,
         "bulk/list.html",
         bulks=[(one, _sees(desk, one)) for one in found[:AT_ONCE]],
         after=found[AT_ONCE - 1].id if len(found) > AT_ONCE else None,
+        sorted_by=sorted_by,
         deeds=DEEDS,
     )
 

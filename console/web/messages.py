@@ -10,6 +10,7 @@ from casehand.console.desk import Desk
 from casehand.console.rights import Right
 from casehand.console.web.page import page
 from casehand.console.web.rendering import count, render
+from casehand.console.web.sorting import LATEST_FIRST, sort_by_time
 from casehand.exceptions import CasehandError
 from casehand.queue.messages import Message, MessageState
 from casehand.queue.occasions import What
@@ -27,7 +28,7 @@ WHAT: Mapping[What, str] = {
 
 
 def messages(request: Request) -> Response:
-    """List the messages that the person may know of, newest first."""
+    """List the messages that the person may know of."""
     return _show(request)
 
 
@@ -50,7 +51,7 @@ def retry_messages(request: Request) -> Response:
 
 routes = [
     page("/messages", messages, right=Right.MANAGE_MESSAGES),
-    page("/messages/again", retry_messages, right=Right.MANAGE_MESSAGES, methods=["POST"]),
+    page("/messages", retry_messages, right=Right.MANAGE_MESSAGES, methods=["POST"]),
 ]
 
 
@@ -58,8 +59,9 @@ def _show(request: Request, errors: dict[str, str] | None = None) -> Response:
     desk: Desk = request.state.desk
     wanted = request.query_params.get("state", "")
     wanted = wanted if wanted in (UNSENT, *MessageState) else ""
-    before = _number(request.query_params.get("before", ""))
-    found = _found(desk, wanted, before)
+    after = _number(request.query_params.get("after", ""))
+    sorted_by = sort_by_time(request)
+    found = _found(desk, wanted, after, sorted_by != LATEST_FIRST)
     again = _number(request.query_params.get("again", ""))
     return render(
         request,
@@ -67,7 +69,9 @@ def _show(request: Request, errors: dict[str, str] | None = None) -> Response:
         422 if errors else 200,
         errors=errors or {},
         found=found[:ON_A_PAGE],
-        before=before,
+        after=after,
+        sorted_by=sorted_by,
+        is_latest_first=sorted_by == LATEST_FIRST,
         behind=found[ON_A_PAGE - 1].id if len(found) > ON_A_PAGE else None,
         wanted=wanted,
         what=WHAT,
@@ -78,9 +82,9 @@ def _show(request: Request, errors: dict[str, str] | None = None) -> Response:
     )
 
 
-def _found(desk: Desk, wanted: str, before: int | None) -> list[Message]:
+def _found(desk: Desk, wanted: str, after: int | None, oldest_first: bool) -> list[Message]:
     state = MessageState(wanted) if wanted in set(MessageState) else None
-    return desk.messages(state, ON_A_PAGE + 1, before, is_unsent=wanted == UNSENT)
+    return desk.messages(state, ON_A_PAGE + 1, after, is_unsent=wanted == UNSENT, oldest_first=oldest_first)
 
 
 def _number(text: str) -> int | None:

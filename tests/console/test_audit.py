@@ -57,6 +57,16 @@ def test_the_audit_is_read_in_parts(office: Any) -> None:
     assert office.json("audit", "--limit", "1", "--after", str(whole[0]["id"])) == whole[1:2]
 
 
+def test_the_audit_is_listed_oldest_first_too(office: Any) -> None:
+    whole = office.json("audit")[::-1]
+    assert office.json("audit", "--oldest-first") == whole
+    shown = office("audit", "--oldest-first", "--limit", "2").stdout
+    assert f"These are the oldest 2: `--after {whole[1]['id']} --oldest-first` goes on from here." in shown
+    assert office.json("audit", "--oldest-first", "--after", str(whole[1]["id"])) == whole[2:]
+    rows = list(csv.DictReader(StringIO(office("audit", "--oldest-first", "--csv").stdout)))
+    assert [row["id"] for row in rows] == [str(entry["id"]) for entry in whole]
+
+
 def test_the_audit_as_a_spreadsheet_holds_no_formula(office: Any) -> None:
     rows = list(csv.DictReader(StringIO(office("audit", "--csv").stdout)))
     assert [row["action"] for row in rows] == ["paused", "taken in", "taken in", "handed in"]

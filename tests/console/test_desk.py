@@ -26,8 +26,8 @@ from casehand.queue.audit import EntryFilter
 from casehand.queue.backoff import Backoff
 from casehand.queue.bulk import BulkAction
 from casehand.queue.bulk_filter import BulkFilter
-from casehand.queue.cases import tell
-from casehand.queue.escalations import WAS_DONE, waiting
+from casehand.queue.cases import CaseFilter, tell
+from casehand.queue.escalations import WAS_DONE, EscalationFilter, waiting
 from casehand.queue.intake import hand_in
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Escalated, EscalationKind
@@ -681,6 +681,50 @@ def test_what_is_looked_at_is_for_those_who_may_see_it(stage: Stage, role: Role)
 
 
 @pytest.mark.parametrize("role", Role)
+def test_what_the_command_line_lists_is_for_those_who_may_see_it(stage: Stage, role: Role) -> None:
+    stage.escalated("HB000125")
+    boss, elsewhere = stage.desk(Role.ADMINISTRATOR), stage.desk(role, TAX)
+    boss.pause(PauseKind.WORKFLOW, RENTS, "the printer is away")
+    boss.pause(PauseKind.BOT, "benefits", "a new password")
+    stage.case("HB000126")
+    desk = stage.desk(role, RENTS)
+    reads = role in ROLES_WITH[Right.SEE_CASES]
+
+    counted = {state: number for state, number in desk.counts().items() if number}
+    assert counted == {"queued": 1, "escalated": 1}
+    assert len(desk.counts_by_batch()) == 2
+    assert [one.reference for one in desk.cases(CaseFilter())] == ["HB000125", "HB000126"]
+    assert [one.reason is not None for one in desk.cases(CaseFilter(state=State.ESCALATED))] == [reads]
+    assert [(one.name, desk.count_held(one)) for one in desk.paused()] == [("benefits", 1), (RENTS, 1)]
+    assert [one.subject for one in desk.notices()] == ["bot benefits", f"workflow {RENTS}"]
+    if reads:
+        assert [one.reference for one in desk.waiting(EscalationFilter())] == ["HB000125"]
+        assert elsewhere.waiting(EscalationFilter()) == []
+    for other in (elsewhere,) if reads else (desk, elsewhere):
+        with pytest.raises(NotAllowed):
+            other.waiting(EscalationFilter(workflow=RENTS))
+
+    assert set(elsewhere.counts().values()) == {0}
+    assert elsewhere.counts(workflow=RENTS) == elsewhere.counts()
+    assert elsewhere.counts_by_batch() == elsewhere.cases(CaseFilter(workflow=RENTS)) == []
+    assert elsewhere.paused() == elsewhere.notices() == elsewhere.notices(workflow=RENTS) == []
+    boss.pause_everything("fire alarm")
+    assert [one.subject for one in elsewhere.notices()] == ["everything"]
+    assert [one.kind for one in elsewhere.paused()] == [PauseKind.EVERYTHING]
+
+
+def test_a_system_that_fails_is_told_to_those_whose_work_it_is(stage: Stage) -> None:
+    stage.case()
+    values = {"bot": "benefits", "failures": 3, "opened_at": DUE, "probe_at": DUE, "probes": 0}
+    with stage.ledger.writing() as connection:
+        connection.execute(insert(schema.breakers).values(values))
+
+    assert [one.bot for one in stage.desk(Role.VIEWER).broken()] == ["benefits"]
+    assert [one.bot for one in stage.desk(Role.DEVELOPER, RENTS).broken()] == ["benefits"]
+    assert stage.desk(Role.ADMINISTRATOR, TAX).broken() == []
+
+
+@pytest.mark.parametrize("role", Role)
 def test_the_audit_is_listed_for_those_who_may_see_it(stage: Stage, role: Role) -> None:
     case = stage.escalated("HB000125")
     stage.desk(Role.ADMINISTRATOR).hand_in(TAX, stage.file("HB000777", name="tax.csv"))
@@ -696,6 +740,8 @@ def test_the_audit_is_listed_for_those_who_may_see_it(stage: Stage, role: Role) 
     assert len(whole) > 1
     behind = all_of(desk, named(desk, EntryFilter(), case), whole[0])
     assert [entry.id for entry, _ in behind] == whole[1:]
+    oldest = all_of(desk, named(desk, EntryFilter(), "HB000125"), oldest_first=True)
+    assert [entry.id for entry, _ in oldest] == whole[::-1]
 
 
 def test_a_due_date_that_no_calendar_has_is_refused(stage: Stage) -> None:

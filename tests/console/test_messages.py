@@ -78,7 +78,13 @@ def test_a_nightly_burst_tells_of_the_batch_it_finished_and_of_what_waits_for_a_
     assert subjects[0] == "Casehand: T003 waits for a person"
     assert subjects[1].startswith("Casehand: the batch small-")
     assert len(subjects) == 2
-    assert [one["state"] for one in casehand.json("messages")] == ["sent", "sent"]
+    listed = casehand.json("messages")
+    assert [one["state"] for one in listed] == ["sent", "sent"]
+    assert casehand.json("messages", "--oldest-first") == listed[::-1]
+    oldest = ["messages", "--oldest-first", "--limit", "1"]
+    assert f"`--after {listed[1]['id']} --oldest-first`" in casehand(*oldest).stdout
+    assert casehand.json(*oldest, "--after", str(listed[1]["id"])) == listed[:1]
+    assert casehand.json("messages", "--after", str(listed[0]["id"])) == listed[1:]
     assert "could not be sent" not in casehand("status").stdout
 
 

@@ -151,6 +151,21 @@ def test_many_cases_are_cancelled_with_a_preview_and_a_reason(casehand: Any, ref
     assert "say which cases" in refuses("bulk", "begin", "cancel", "--reason", "x", "--yes")
 
 
+def test_actions_on_many_are_listed_from_either_end_in_parts(two: Any, refuses: Refuses) -> None:
+    for number in range(3):
+        why = f"number {number}"
+        two("bulk", "begin", "set priority", "--case", "T001", "--priority", "5", "--reason", why, "--yes")
+
+    listed = two.json("bulk", "list")
+    assert [one["reason"] for one in listed] == ["number 2", "number 1", "number 0"]
+    assert two.json("bulk", "list", "--oldest-first") == listed[::-1]
+    assert two.json("bulk", "list", "--after", listed[0]["id"]) == listed[1:]
+    shown = two("bulk", "list", "--oldest-first", "--limit", "2").stdout
+    assert f"These are the oldest 2: `--after {listed[1]['id']} --oldest-first` goes on from here." in shown
+    assert "goes on" not in two("bulk", "list", "--limit", "3").stdout
+    assert "there is no bulk action nowhere" in refuses("bulk", "list", "--after", "nowhere")
+
+
 def test_what_is_refused_is_kept_with_why_and_needs_a_person(two: Any) -> None:
     two("escalations", "close", "T001", "--note", "by hand")
 

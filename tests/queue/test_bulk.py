@@ -27,6 +27,7 @@ from casehand.queue.bulk import (
     all_bulks,
     begin,
     find_bulk,
+    list_bulks,
     outcomes,
     preview_bulk,
 )
@@ -290,6 +291,30 @@ def test_a_selection_is_taken_as_it_was_made(ledger: Ledger, take_in: TakeIn) ->
         with pytest.raises(CasehandError, match=r"no case is selected|no such cases"):
             begin(ledger, BulkAction.CANCEL, nothing, WHY, "s.sample")
     assert len(all_bulks(ledger)) == 1
+
+
+def test_actions_on_many_are_listed_from_either_end_in_parts(
+    ledger: Ledger, take_in: TakeIn, pass_time: PassTime
+) -> None:
+    for number in range(6):
+        workflow = "another" if number == 2 else WORKFLOW
+        case = take_in(f"HB{number:06}", workflow=workflow)
+        begin(ledger, BulkAction.CANCEL, [case], WHY, "s.sample")
+        # Some begin at the same moment.
+        pass_time(seconds=number % 2)
+    latest, oldest = list_bulks(ledger), list_bulks(ledger, oldest_first=True)
+    (others,) = list_bulks(ledger, ["another"])
+
+    assert latest == oldest[::-1]
+    assert [one.begun_at for one in oldest] == sorted(one.begun_at for one in oldest)
+    for listed, oldest_first in ((latest, False), (oldest, True)):
+        mine = [one for one in listed if one != others]
+        assert list_bulks(ledger, [WORKFLOW], oldest_first=oldest_first) == mine
+        for place, one in enumerate(listed):
+            behind = list_bulks(ledger, limit=2, after=one.id, oldest_first=oldest_first)
+            assert behind == listed[place + 1 : place + 3]
+    with pytest.raises(NoSuchBulk):
+        list_bulks(ledger, after="nowhere")
 
 
 def test_a_case_that_it_cannot_be_done_to_is_kept_with_why_and_holds_up_no_other(

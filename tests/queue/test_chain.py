@@ -288,6 +288,10 @@ def test_entries_are_paged_without_one_being_lost_or_told_twice(
 
     assert len(whole) == 12
     assert [find_entries(ledger, after=one.id) for one in whole] == [whole[n + 1 :] for n in range(12)]
+    first = find_entries(ledger, oldest_first=True)
+    assert first == whole[::-1]
+    behind = [find_entries(ledger, limit=3, after=one.id, oldest_first=True) for one in first]
+    assert behind == [first[n + 1 : n + 4] for n in range(12)]
     monkeypatch.setattr(audit, "ROWS", 5)
     assert list(all_entries(ledger)) == whole
     assert list(all_entries(ledger, limit=7, after=whole[0].id)) == whole[1:8]

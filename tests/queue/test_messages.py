@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import messages, schema
@@ -254,7 +254,7 @@ def test_of_eight_that_would_write_of_one_storm_one_does(ledger: Ledger) -> None
     assert len(messages.find_messages(ledger)) == 4
 
 
-def test_messages_are_listed_newest_first_in_parts(ledger: Ledger, clock: Callable[..., None]) -> None:
+def test_messages_are_listed_from_either_end_in_parts(ledger: Ledger, clock: Callable[..., None]) -> None:
     for number in range(4):
         write(ledger, things(ledger, number))
         clock(seconds=1)
@@ -262,6 +262,35 @@ def test_messages_are_listed_newest_first_in_parts(ledger: Ledger, clock: Callab
 
     assert [one.subject for one in listed] == ["one T003", "one T002", "one T001", "one T000"]
     assert messages.find_messages(ledger, limit=2) == listed[:2]
-    assert messages.find_messages(ledger, before=listed[1].id) == listed[2:]
+    assert messages.find_messages(ledger, after=listed[1].id) == listed[2:]
+    first = messages.find_messages(ledger, oldest_first=True)
+    assert first == listed[::-1]
+    assert messages.find_messages(ledger, limit=2, after=first[0].id, oldest_first=True) == first[1:3]
     assert messages.find_messages(ledger, MessageState.SENT) == []
     assert listed[0].written_at - listed[3].written_at == timedelta(seconds=3)
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_what_could_not_be_sent_is_listed_in_the_same_order(ledger: Ledger, oldest_first: bool) -> None:
+    for number in range(5):
+        write(ledger, things(ledger, number))
+    every = [one.id for one in messages.find_messages(ledger, oldest_first=oldest_first)]
+    _became(ledger, every[0], MessageState.GIVEN_UP, tries=9)
+    _became(ledger, every[1], MessageState.WAITING, tries=1)
+    _became(ledger, every[2], MessageState.SENT, tries=1)
+    _became(ledger, every[3], MessageState.GIVEN_UP, tries=9)
+
+    def unsent(**more: int) -> list[int]:
+        found = messages.find_messages(ledger, is_unsent=True, oldest_first=oldest_first, **more)
+        return [one.id for one in found]
+
+    assert unsent() == [every[0], every[1], every[3]]
+    assert unsent(limit=2) == every[:2]
+    assert unsent(after=every[0]) == [every[1], every[3]]
+
+
+def _became(ledger: Ledger, message: int, state: MessageState, tries: int) -> None:
+    with ledger.writing() as connection:
+        connection.execute(
+            update(schema.messages).where(schema.messages.c.id == message).values(state=state, tries=tries)
+        )

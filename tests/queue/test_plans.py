@@ -4,7 +4,7 @@ SQLite chooses by the shape of a statement and its indexes, not by how many rows
 here is so in a ledger with a million cases.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from itertools import product
@@ -13,13 +13,18 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from casehand.queue import bulk
 from casehand.queue.attempts import Begun
 from casehand.queue.audit import EntryFilter, find_entries
+from casehand.queue.bulk import BulkAction, list_bulks
+from casehand.queue.bulk_filter import BulkFilter
 from casehand.queue.cases import CaseFilter, CaseSort, counts, how_many, list_cases
 from casehand.queue.chain import link_new
 from casehand.queue.escalations import EscalationFilter, list_waiting
 from casehand.queue.figures import LONDON, overview
 from casehand.queue.ledger import Ledger
+from casehand.queue.messages import MessageState, Wording, Writing, find_messages, write
+from casehand.queue.occasions import Occasion, What
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.rolling import roll_up
 from casehand.queue.search import search
@@ -39,6 +44,7 @@ READ_IN_PART = (
 """Indexes that are gone through, in their order, only as far as a page needs, or that hold only what waits."""
 
 MOST_STATEMENTS = 20
+EVERYTHING_OF_B = BulkFilter(workflow="b")
 
 Look = Callable[[Ledger], object]
 
@@ -78,6 +84,27 @@ def _figures(ledger: Ledger, scope: list[str] | None) -> object:
 
 
 LOOKS = dict(_looks())
+
+BY_TIME: dict[str, Callable[[Ledger, int | None, bool], Sequence[Any]]] = {
+    "the audit": lambda ledger, after, oldest: find_entries(
+        ledger, limit=2, after=after, oldest_first=oldest
+    ),
+    "the audit of somebody": lambda ledger, after, oldest: find_entries(
+        ledger, EntryFilter(actor="a person"), 2, after, oldest_first=oldest
+    ),
+    "the audit of an action": lambda ledger, after, oldest: find_entries(
+        ledger, EntryFilter(action="bulk begun"), 2, after, oldest_first=oldest
+    ),
+    "messages": lambda ledger, after, oldest: find_messages(ledger, None, 2, after, oldest_first=oldest),
+    "messages in a state": lambda ledger, after, oldest: find_messages(
+        ledger, MessageState.WAITING, 2, after, oldest_first=oldest
+    ),
+    "actions on many": lambda ledger, after, oldest: list_bulks(ledger, None, 2, after, oldest_first=oldest),
+    "actions on many of a workflow": lambda ledger, after, oldest: list_bulks(
+        ledger, ["b"], 2, after, oldest_first=oldest
+    ),
+}
+"""The lists that begin with the latest, or the other way round."""
 
 NARROWED = (
     EscalationFilter(),
@@ -157,6 +184,40 @@ def test_what_waits_under_a_reference_is_not_looked_for_among_all_that_waits(led
         looks = [step for step in _steps(ledger, asked) if " cases " in step]
         assert looks
         assert all("reference=?" in step for step in looks)
+
+
+@pytest.mark.usefixtures("some")
+@pytest.mark.parametrize("oldest_first", [False, True])
+@pytest.mark.parametrize("name", BY_TIME)
+def test_what_is_listed_by_time_is_read_in_its_order_from_either_end_and_never_sorted(
+    ledger: Ledger, name: str, oldest_first: bool
+) -> None:
+    for number in range(4):
+        bulk.begin(ledger, BulkAction.RETURN, EVERYTHING_OF_B, "mended", "a person")
+        _write_message(ledger, number)
+    with _noted(ledger) as asked:
+        page = BY_TIME[name](ledger, None, oldest_first)
+        behind = BY_TIME[name](ledger, page[-1].id, oldest_first)
+
+    assert (len(page), len(behind)) == (2, 2)
+    assert not {one.id for one in page} & {one.id for one in behind}
+    if ledger.engine.dialect.name == "sqlite":
+        steps = _steps(ledger, asked)
+        assert steps
+        assert [step for step in steps if "TEMP B-TREE" in step] == []
+        # By its number, which is its place, a message is read without another index.
+        assert [step for step in steps if step.startswith("SCAN") and "INDEX" not in step] in (
+            [],
+            ["SCAN messages"],
+        )
+
+
+def _write_message(ledger: Ledger, number: int) -> None:
+    writing = Writing(
+        "team", "team", What.ESCALATION, lambda _: Wording("a", "b"), lambda _: Wording("c", "d")
+    )
+    occasion = Occasion(What.ESCALATION, str(number), ledger.clock(), f"HB{number}", workflow="b")
+    assert write(ledger, writing, [occasion]) == 1
 
 
 def _is_narrow(step: str, which: EscalationFilter) -> bool:

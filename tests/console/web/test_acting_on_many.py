@@ -117,6 +117,41 @@ def test_it_is_paused_resumed_and_cancelled(
     expect(page.get_by_role("row")).to_have_count(3)
 
 
+def test_the_list_begins_with_the_latest_or_the_oldest_and_goes_on_so(
+    page_for: PageFor,
+    served: Any,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    finds_nothing: FindsNothing,
+) -> None:
+    monkeypatch.setattr("casehand.console.web.many.AT_ONCE", 2)
+    for number in range(3):
+        bulks.begin(
+            served.ledger,
+            BulkAction.SET_PRIORITY,
+            [served.made.queued],
+            f"number {number}",
+            "s.sample@example.test",
+            "5",
+        )
+        clock.pass_time(minutes=1)
+    page = page_for("supervisor")
+    page.goto("/bulk")
+    whys = page.locator("#bulks tbody td:nth-of-type(2)")
+    expect(whys).to_have_text(["number 2", "number 1"])
+    page.get_by_role("link", name="Next page").click()
+    expect(whys).to_have_text(["number 0"])
+    expect(page.get_by_role("columnheader", name="Begun")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("link", name="Begun").click()
+    expect(whys).to_have_text(["number 0", "number 1"])
+    expect(page.get_by_role("columnheader", name="Begun")).to_have_attribute("aria-sort", "ascending")
+    finds_nothing(page)
+    page.get_by_role("link", name="Next page").click()
+    expect(whys).to_have_text(["number 2"])
+    page.get_by_role("link", name="Previous page").click()
+    expect(whys).to_have_text(["number 0", "number 1"])
+
+
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.CASEWORKER, Role.DEVELOPER])
 def test_others_may_not(client_for: ClientFor, served: Any, somebody: Any, role: Role) -> None:
     bulk = bulks.begin(

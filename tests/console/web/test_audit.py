@@ -26,6 +26,18 @@ def actions(page: Page) -> list[str]:
     return [one.evaluate("cell => cell.firstChild.textContent.trim()") for one in cells]
 
 
+def moments(page: Page) -> list[str]:
+    """When it was done, as the table has it."""
+    days: list[str] = (
+        page.get_by_role("table")
+        .locator("tbody th")
+        .evaluate_all(
+            "cells => cells.map(cell => [...cell.querySelectorAll('time')].map(one => one.dateTime).join(' '))"
+        )
+    )
+    return days
+
+
 def lines_of(page: Page, query: str = "") -> list[dict[str, str]]:
     """The file."""
     return list(csv.DictReader(io.StringIO(page.request.get(f"/audit.csv{query}").text())))
@@ -92,6 +104,35 @@ def test_the_list_goes_on_page_by_page_and_back_and_nothing_is_missed(
         assert rows.all_inner_texts() == before
     expect(page.get_by_role("link", name="Previous page")).to_have_count(0)
     assert page.url == f"{served.url}/audit"
+
+
+def test_the_list_is_turned_round_by_its_heading_by_keyboard_and_without_scripts(
+    page_for: PageFor, tab_to: Any, finds_nothing: FindsNothing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casehand.console.web.audit.ON_A_PAGE", 20)
+    page = page_for("supervisor", java_script_enabled=False)
+    page.goto("/audit?subject=HB000111")
+    expect(page.get_by_role("columnheader", name="When")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("link", name="When").click()
+    assert actions(page) == ["Taken in", "Begun", "Escalated", "Closed"]
+    assert lines_of(page, "?subject=HB000111&sort=when")[0]["Did"] == "taken in"
+    page = page_for("supervisor", viewport=NARROW)
+    page.goto("/audit")
+    page.get_by_role("link", name="Next page").click()
+    tab_to(page, "link", "When, sort by this")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("columnheader", name="When")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_text("Oldest first", exact=True)).to_be_visible()
+    finds_nothing(page)
+    # It begins anew, and goes on in that order; so does whatever is looked for next.
+    seen = moments(page)
+    page.get_by_role("link", name="Next page").click()
+    seen += moments(page)
+    assert len(seen) == 40
+    assert seen == sorted(seen)
+    page.get_by_label("Did").select_option("closed")
+    page.get_by_role("button", name="Show these").click()
+    expect(page.get_by_text("Oldest first", exact=True)).to_be_visible()
 
 
 def test_the_file_has_all_of_the_list_and_no_formula(page_for: PageFor, served: Any) -> None:

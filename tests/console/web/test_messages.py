@@ -116,7 +116,7 @@ def test_what_was_sent_meanwhile_is_said(page_for: PageFor, served: Any, outbox:
     page = page_for("supervisor")
     page.goto("/messages?state=unsent")
     page.get_by_role("checkbox").first.check()
-    message = messages.find_messages(served.ledger, MessageState.WAITING, before=4)[0]
+    message = messages.find_messages(served.ledger, MessageState.WAITING, after=4)[0]
     messages.note_sent(served.ledger, message)
     page.get_by_role("button", name="Try those chosen again").click()
     expect(page.get_by_role("alert").first).to_contain_text(f"Message {message.id} was sent")
@@ -144,6 +144,32 @@ def test_the_list_goes_on_page_by_page(page_for: PageFor, served: Any) -> None:
     expect(rows).to_have_count(10)
     page.get_by_role("link", name="Previous page").click()
     expect(rows).to_have_count(50)
+    expect(rows.first).to_contain_text("HB0001060")
+    expect(page.get_by_role("columnheader", name="Written")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("link", name="Written").click()
+    expect(page.get_by_role("columnheader", name="Written")).to_have_attribute("aria-sort", "ascending")
+    expect(rows.first).to_contain_text("HB000101 ")
+    page.get_by_role("link", name="Next page").click()
+    expect(rows).to_have_count(10)
+    expect(rows.last).to_contain_text("HB0001060")
+    # What is narrowed down stays in that order.
+    page.get_by_role("link", name="Sent", exact=True).click()
+    expect(rows.first).to_contain_text("HB000101 ")
+
+
+def test_what_cannot_be_tried_again_leaves_the_list_as_it_was(
+    page_for: PageFor, served: Any, outbox: dict[str, int], finds_nothing: FindsNothing
+) -> None:
+    page = page_for("supervisor")
+    page.goto("/messages?state=unsent&sort=when")
+    page.get_by_role("button", name="Try those chosen again").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Choose the messages that are to be tried again")
+    rows = page.get_by_role("table").locator("tbody tr")
+    expect(rows.first).to_contain_text("HB000102")
+    finds_nothing(page)
+    page.get_by_role("link", name="Written").click()
+    expect(rows.first).to_contain_text("HB000103")
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_supervisor_of_one_workflow_knows_only_of_messages_that_tell_of_that(
@@ -154,7 +180,7 @@ def test_a_supervisor_of_one_workflow_knows_only_of_messages_that_tell_of_that(
     page.goto("/messages")
     expect(page.get_by_role("table").locator("tbody tr")).to_have_count(1)
     assert "HB000102" not in page.content()
-    answer = page.request.post("/messages/again", form={"message": "2"}, headers=SAME_SITE)
+    answer = page.request.post("/messages", form={"message": "2"}, headers=SAME_SITE)
     assert answer.status == 422
     assert "There is no message 2" in answer.text()
     assert states(served)[outbox["given up"]] is MessageState.GIVEN_UP
@@ -168,14 +194,14 @@ def test_nobody_else_sees_messages_or_has_them_tried_again(
     expect(page.get_by_text("could not be sent")).to_be_hidden()
     expect(page.get_by_role("link", name="Messages")).to_be_hidden()
     assert page.request.get("/messages").status == 403
-    assert page.request.post("/messages/again", form={"message": "2"}, headers=SAME_SITE).status == 403
+    assert page.request.post("/messages", form={"message": "2"}, headers=SAME_SITE).status == 403
     assert states(served)[outbox["given up"]] is MessageState.GIVEN_UP
 
 
 @pytest.mark.parametrize("sent", ["nothing", "-1", "99999999999999999999", "²"])
 def test_what_is_no_message_is_refused(page_for: PageFor, outbox: dict[str, int], sent: str) -> None:
     page = page_for("supervisor")
-    answer = page.request.post("/messages/again", form={"message": sent}, headers=SAME_SITE)
+    answer = page.request.post("/messages", form={"message": sent}, headers=SAME_SITE)
     assert answer.status in (400, 422)
 
 
