@@ -235,9 +235,10 @@ def list_bulks(
         order = (Bulks.begun_at, Bulks.id)
         query = lists.in_order(select(schema.bulk_actions), [None], order, not oldest_first, place, most)
         # Read only as far as the page needs: whose cases an action takes in is known when its row is read.
-        rows = connection.execution_options(yield_per=LISTED_AT_ONCE).execute(query)
-        found = (one for one in map(_bulk, rows) if workflows is None or set(one.workflows) <= set(workflows))
-        return list(islice(found, limit))
+        with connection.execution_options(yield_per=LISTED_AT_ONCE).execute(query) as rows:
+            every = map(_bulk, rows)
+            mine = (one for one in every if workflows is None or set(one.workflows) <= set(workflows))
+            return list(islice(mine, limit))
 
 
 def outcomes(
