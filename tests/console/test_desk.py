@@ -388,6 +388,9 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "unsent",
         "messages",
         "search",
+        "find_references",
+        "find_batches",
+        "find_reasons",
         "story_of",
     }
     tried = {name.split()[0] for name in (*ACTIONS, *OF_ALL)}
