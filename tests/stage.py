@@ -51,7 +51,7 @@ SECRETS = (
         "Mx Test",
         "TE57 AAA",
         "112.40",
-        "92.70",
+        "98.10",
         "the claim is closed",
         "rises by 14%",
         "Which zone, and what fee",
