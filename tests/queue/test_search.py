@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from casehand.queue import escalations, schema, words
+from casehand.queue import escalations, schema, similar, words
 from casehand.queue.attempts import Begun
 from casehand.queue.ledger import Ledger
+from casehand.queue.outcome import EscalationKind
 from casehand.queue.search import search
 from casehand.queue.similar import waiting_by_reason
 from casehand.queue.words import MOST, alike_of, catch_up, digests_of, forget, words_of
@@ -225,3 +226,39 @@ def test_what_waits_is_grouped_by_reasons_that_are_alike(
     assert [one.number for one in waiting_by_reason(ledger, ["council-tax/refund"])] == [1]
     assert waiting_by_reason(ledger, [], with_examples=False) == []
     assert waiting_by_reason(ledger, limit=1, with_examples=False)[0].example is None
+
+
+def test_few_reasons_are_grouped_as_many_are(
+    ledger: Ledger,
+    take_in: TakeIn,
+    escalate: Escalate,
+    pass_time: PassTime,
+    known: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds, reasons = (EscalationKind.BUSINESS, EscalationKind.FAILURE), ("it is closed", "it is away", "")
+    for number in range(20):
+        kind, reason = kinds[number % 2], reasons[number % 3]
+        case = take_in(f"HB{number:06}", workflow=("council/1" if number % 5 > 2 else known))
+        escalate(case, kind, reason)
+        pass_time(minutes=1)
+    escalations.close(ledger, case, "a person", "done by hand")
+
+    scopes: list[list[str] | None] = [None, ["council/1"], [known, "council/1"], []]
+    few = [waiting_by_reason(ledger, scope) for scope in scopes]
+    monkeypatch.setattr(similar, "FEW", 5)
+    many = [waiting_by_reason(ledger, scope) for scope in scopes]
+
+    assert few == many
+    assert (len(few[0]), sum(one.number for one in few[0])) == (12, 19)
+
+
+def test_what_waits_for_reasons_that_are_not_indexed_yet_is_grouped_too(
+    ledger: Ledger, take_in: TakeIn, escalate: Escalate, known: str
+) -> None:
+    for number in range(3):
+        escalate(take_in(f"HB00000{number}"), reason="the claim is closed")
+    with ledger.writing() as connection:
+        connection.execute(update(schema.escalations).values(alike=None))
+
+    assert [(one.alike, one.number) for one in waiting_by_reason(ledger)] == [(None, 3)]
