@@ -305,9 +305,7 @@ def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
         came = clock.now - YEAR * (1 - one / number)
         state = _state(one, one >= number - latest, batch % 5 > 0 and line == size - 1)
         is_open = state in ("queued", "escalated")
-        changed = min(
-            came + timedelta(minutes=one * 37 % 5_000 + 1), clock.now - timedelta(minutes=one % 20 + 1)
-        )
+        changed = _changed(came, one, number, clock.now)
         case = os.urandom(16).hex()
         key, wrapped = ledger.vault.new_key(case)
         reference = f"{'HB' if workflow == RENT else 'PP' if workflow == PERMIT else 'CT'}{one:07}"
@@ -350,6 +348,13 @@ def _state(one: int, is_late: bool, is_left: bool) -> str:
     if is_left:
         return "escalated"
     return "closed" if one % 20 == 0 else "cancelled" if one % 50 == 7 else "done"
+
+
+def _changed(came: datetime, one: int, number: int, now: datetime) -> datetime:
+    """Within some days of its arrival, and of the very latest some within a quarter of an hour, for the pace."""
+    if one >= number - 30:
+        return now - timedelta(minutes=one % 15)
+    return came + min(timedelta(minutes=5_000), now - came) * ((one * 37 % 5_000 + 1) / 5_001)
 
 
 def _reason(one: int) -> int:
