@@ -353,7 +353,7 @@ def _state(one: int, is_late: bool, is_left: bool) -> str:
 def _changed(came: datetime, one: int, number: int, now: datetime) -> datetime:
     """Within some days of its arrival, and of the very latest some within a quarter of an hour, for the pace."""
     if one >= number - 30:
-        return now - timedelta(minutes=one % 15)
+        return max(came, now - timedelta(minutes=one % 15))
     return came + min(timedelta(minutes=5_000), now - came) * ((one * 37 % 5_000 + 1) / 5_001)
 
 
