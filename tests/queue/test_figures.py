@@ -247,8 +247,9 @@ def test_reasons_are_told_most_frequent_first_with_an_example(
     assert all(one.example is None for one in overview(ledger, *ALWAYS, with_examples=False).reasons)
 
 
+@pytest.mark.usefixtures("known", "pass_time")
 def test_a_piece_read_by_itself_is_as_in_the_whole(
-    ledger: Ledger, pass_time: PassTime, end_at: Callable[..., str], take_in: TakeIn, escalate: Escalate
+    ledger: Ledger, end_at: Callable[..., str], take_in: TakeIn, escalate: Escalate
 ) -> None:
     end_at(ledger.clock() - timedelta(days=3))
     escalate(take_in("HB000001"))

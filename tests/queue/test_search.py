@@ -250,7 +250,7 @@ def test_few_reasons_are_grouped_as_many_are(
     many = [waiting_by_reason(ledger, scope) for scope in scopes]
 
     assert few == many
-    assert (len(few[0]), sum(one.number for one in few[0])) == (12, 19)
+    assert (len(few[0]), sum(one.number for one in few[0])) == (11, 19)
 
 
 def test_what_waits_for_reasons_that_are_not_indexed_yet_is_grouped_too(
