@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, FromClause, Row, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
@@ -14,8 +14,7 @@ from casehand.queue.outcome import EscalationKind
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 
-FEW = 200
-"""Reasons that are gone through one by one: with more it is less work to go through all that waits."""
+GROUP = (Escalations.workflow, Escalations.kind, Escalations.alike)
 
 
 @dataclass(frozen=True)
@@ -47,83 +46,47 @@ def waiting_by_reason(
 ) -> list[Similar]:
     """What waits for a person by workflow, kind and reason, most first. `workflows` is what a person may see."""
     with ledger.reading() as connection:
-        firsts = _firsts(connection)
-        found = _all(connection, workflows) if firsts is None else _each(connection, firsts, workflows)
-        rows = sorted(found, key=lambda row: (-row[3], row[4], *row[:2], row[2] or b""))[:limit]
-        latest = [row[5] for row in rows] if with_examples else []
+        found = [*_known(connection, workflows, limit), *_unknown(connection, workflows)]
+        rows = sorted(found, key=lambda row: (-row.number, row.oldest))[:limit]
+        latest = [row.latest for row in rows] if with_examples else []
         shown = examples(ledger, connection, latest)
     return [
-        Similar(workflow, EscalationKind(kind), alike and alike.hex(), count, since, shown.get(one))
-        for workflow, kind, alike, count, since, one in rows
+        Similar(workflow, EscalationKind(kind), alike and alike.hex(), number, oldest, shown.get(one))
+        for workflow, kind, alike, number, oldest, one in rows
     ]
 
 
-def _firsts(connection: Connection) -> list[int] | None:
-    """The escalation that waits longest for each reason; None where there are too many reasons, or some unknown."""
-    unknown = select(Escalations.id).where(_waits(schema.escalations), Escalations.alike.is_(None)).limit(1)
-    if connection.execute(unknown).first() is not None:
-        return None
-    found = _walk()
-    firsts = connection.execute(select(found.c.id).where(found.c.id.is_not(None))).scalars().all()
-    return None if len(firsts) > FEW else list(firsts)
-
-
-def _walk() -> CTE:
-    """From each reason to the next in the order of an index, so that none between them is read."""
-    last, following = schema.escalations.alias("last"), schema.escalations.alias("following")
-    begin = select(Escalations.id).where(_waits(schema.escalations)).order_by(*_order(schema.escalations))
-    found = select(literal(0).label("number"), begin.limit(1).scalar_subquery().label("id"))
-    walk = found.cte("reasons", recursive=True)
-    behind = tuple_(*_group(following)) > tuple_(*_group(last))
-    onward = select(following.c.id).where(_waits(following), behind).order_by(*_order(following)).limit(1)
-    there = walk.join(last, last.c.id == walk.c.id)
-    following_one = onward.correlate(last).scalar_subquery()
-    return walk.union_all(
-        select(walk.c.number + 1, following_one).select_from(there).where(walk.c.number < FEW)
-    )
-
-
-def _each(
-    connection: Connection, firsts: Sequence[int], workflows: Collection[str] | None
+def _known(
+    connection: Connection, workflows: Collection[str] | None, limit: int | None
 ) -> Sequence[Row[Any]]:
-    """Each reason with how many wait for it: an index counts them, and has the latest at the end."""
+    """Those whose reasons have been indexed."""
+    number = func.count().label("number")
+    query = select(*GROUP, number).where(*_waits(workflows), Escalations.alike.is_not(None))
+    most = query.group_by(*GROUP).order_by(number.desc(), *GROUP).limit(limit).subquery()
+    # Only counted where it may be all that waits: of those shown, the index has the oldest first and the latest last.
     one = schema.escalations.alias("one")
-    same = and_(_waits(one), *(its == ours for its, ours in zip(_group(one), _columns(), strict=True)))
-    number = select(func.count()).select_from(one).where(same)
-    latest = select(one.c.id).where(same).order_by(one.c.opened_at.desc(), one.c.id.desc()).limit(1)
-    query = select(
-        *_columns(),
-        number.correlate(schema.escalations).scalar_subquery(),
-        Escalations.opened_at,
-        latest.correlate(schema.escalations).scalar_subquery(),
-    ).where(Escalations.id.in_(firsts))
-    if workflows is not None:
-        query = query.where(Escalations.workflow.in_(workflows))
-    return connection.execute(query).all()
+    same = (one.c[column.key] == most.c[column.key] for column in GROUP)
+    its = select(one.c.id).where(one.c.settled_at.is_(None), *same)
+    oldest = its.with_only_columns(one.c.opened_at).order_by(one.c.opened_at, one.c.id)
+    latest = its.order_by(one.c.opened_at.desc(), one.c.id.desc())
+    ends = (
+        end.limit(1).correlate(most).scalar_subquery().label(name)
+        for name, end in (("oldest", oldest), ("latest", latest))
+    )
+    return connection.execute(select(most, *ends)).all()
 
 
-def _all(connection: Connection, workflows: Collection[str] | None) -> Sequence[Row[Any]]:
-    oldest, latest = func.min(Escalations.opened_at), func.max(Escalations.id)
-    query = select(*_columns(), func.count(), oldest, latest).where(_waits(schema.escalations))
-    if workflows is not None:
-        query = query.where(Escalations.workflow.in_(workflows))
-    return connection.execute(query.group_by(*_columns())).all()
+def _unknown(connection: Connection, workflows: Collection[str] | None) -> Sequence[Row[Any]]:
+    """Those from before there was an index, until it has caught up with them."""
+    ends = (func.min(Escalations.opened_at).label("oldest"), func.max(Escalations.id).label("latest"))
+    query = select(*GROUP, func.count().label("number"), *ends)
+    query = query.where(*_waits(workflows), Escalations.alike.is_(None))
+    return connection.execute(query.group_by(*GROUP)).all()
 
 
-def _waits(table: FromClause) -> ColumnElement[bool]:
-    return table.c.settled_at.is_(None)
-
-
-def _columns() -> list[ColumnElement[Any]]:
-    return _group(schema.escalations)
-
-
-def _group(table: FromClause) -> list[ColumnElement[Any]]:
-    return [table.c.workflow, table.c.kind, table.c.alike]
-
-
-def _order(table: FromClause) -> list[ColumnElement[Any]]:
-    return [*_group(table), table.c.opened_at, table.c.id]
+def _waits(workflows: Collection[str] | None) -> list[ColumnElement[bool]]:
+    seen = [] if workflows is None else [Escalations.workflow.in_(workflows)]
+    return [Escalations.settled_at.is_(None), *seen]
 
 
 def examples(ledger: Ledger, connection: Connection, which: Sequence[int]) -> dict[int, Example]:
