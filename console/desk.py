@@ -6,7 +6,7 @@ the audit in the transaction of what it changes.
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, tzinfo
 from pathlib import Path
@@ -53,7 +53,7 @@ from casehand.queue.cases import (
 )
 from casehand.queue.chain import ChainHead, Verdict
 from casehand.queue.escalations import Escalation, EscalationFilter
-from casehand.queue.figures import Overview, overview, overview_at_once
+from casehand.queue.figures import Overview, Piece, overview, overview_at_once
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
@@ -61,6 +61,7 @@ from casehand.queue.notices import Notice, notices
 from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.results import RowResult
+from casehand.queue.rolling import catch_up
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
@@ -209,17 +210,26 @@ class Desk:
         return [] if read == frozenset() else search.find_reasons(self.ledger, text, read, limit)
 
     def figures(
-        self, since: date, until: date, zone: ZoneInfo, workflow: str | None = None, *, at_once: bool = False
+        self,
+        since: date,
+        until: date,
+        zone: ZoneInfo,
+        workflow: str | None = None,
+        *,
+        at_once: bool = False,
+        pieces: Collection[Piece] = tuple(Piece),
     ) -> Overview:
         """The figures of some local days, of one workflow or of all that this person has to do with.
 
-        `at_once` leaves out what nobody has counted yet, which may take long. Reasons are told by an example
-        only where this person may see what cases hold.
+        `at_once` leaves out what nobody has counted yet, which may take long, and all but `pieces` is left out too.
+        Reasons are told by an example only where this person may see what cases hold.
         """
         seen = self._those_with(Right.SEE_FIGURES, workflow)
         read = self.workflows_with(Right.SEE_CASES)
-        count = overview_at_once if at_once else overview
-        found = count(self.ledger, since, until, zone, seen, with_examples=read != frozenset())
+        if not at_once:
+            catch_up(self.ledger, zone)
+        shown = read != frozenset()
+        found = overview_at_once(self.ledger, since, until, zone, seen, with_examples=shown, pieces=pieces)
         if read is None:
             return found
         reasons = [one if one.workflow in read else replace(one, example=None) for one in found.reasons]

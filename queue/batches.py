@@ -14,6 +14,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import OPEN, State
 from casehand.queue.storable import is_storable
+from casehand.queue.worklist import IS_ESCALATED
 
 Batches = schema.batches.c
 Cases = schema.cases.c
@@ -151,14 +152,14 @@ def list_batches(
 
 
 def waiting_in(ledger: Ledger, batch: str, limit: int) -> tuple[dict[EscalationKind, int], list[Waiting]]:
-    """What of a batch waits for a person: how many for which reason, and the first of them.
+    """What of a batch waits for a person: how many for which reason, and the first of them, as the list goes.
 
-    No more than COUNTED are looked at.
+    No more than COUNTED are counted.
     """
-    some = (
-        select(Cases.id).where(Cases.batch == batch, Cases.state == State.ESCALATED).limit(COUNTED).subquery()
-    )
-    open_ones = (
+    waits = (Cases.batch == batch, IS_ESCALATED)
+    some = select(Cases.escalated_kind).where(*waits).limit(COUNTED).subquery()
+    counted = select(some.c.escalated_kind, func.count()).group_by(some.c.escalated_kind)
+    first = (
         select(
             Escalations.case,
             Cases.reference,
@@ -167,12 +168,11 @@ def waiting_in(ledger: Ledger, batch: str, limit: int) -> tuple[dict[EscalationK
             Escalations.opened_at,
             Escalations.assigned_to,
         )
-        .join(some, some.c.id == Escalations.case)
         .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None))
+        .where(*waits, Escalations.settled_at.is_(None))
+        .order_by(Cases.priority.desc(), Cases.not_before, Cases.handed_in_at, Cases.line, Cases.id)
+        .limit(limit)
     )
-    first = open_ones.order_by(Escalations.opened_at, Escalations.id).limit(limit)
-    counted = open_ones.with_only_columns(Escalations.kind, func.count()).group_by(Escalations.kind)
     with ledger.reading() as connection:
         kinds = {EscalationKind(kind): number for kind, number in connection.execute(counted)}
         rows = connection.execute(first).all()
@@ -254,12 +254,16 @@ def _lines(connection: Connection, rows: Sequence[Row[Any]]) -> list[BatchLine]:
 
 def _counts(connection: Connection, batches: Sequence[str]) -> dict[str, dict[str, int]]:
     """How many cases of each are in which state."""
-    found = {batch: {str(state): 0 for state in State} for batch in batches}
-    if batches:
-        query = select(Cases.batch, Cases.state, func.count()).where(Cases.batch.in_(batches))
-        for batch, state, number in connection.execute(query.group_by(Cases.batch, Cases.state)):
-            found[batch][state] = number
-    return found
+    if not batches:
+        return {}
+    # Each number by itself: to count a stretch of an index takes a third of the time that grouping it does.
+    numbers = [
+        select(func.count()).select_from(schema.cases).where(Cases.batch == Batches.id, Cases.state == state)
+        for state in State
+    ]
+    query = select(Batches.id, *(number.scalar_subquery() for number in numbers))
+    rows = connection.execute(query.where(Batches.id.in_(batches)))
+    return {batch: dict(zip(map(str, State), counted, strict=True)) for batch, *counted in rows}
 
 
 def _ended_of(row: Row[Any]) -> dict[str, int]:

@@ -7,10 +7,11 @@ are counted from the cases themselves.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, case, func, literal, select, union_all
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
@@ -19,12 +20,22 @@ from casehand.queue.outcome import EscalationKind
 from casehand.queue.rolling import catch_up
 from casehand.queue.similar import Example, examples
 from casehand.queue.state import OPEN
-from casehand.queue.tally import SPANS, WORKED, End, count_ends, count_reasons, summed_up, windows
+from casehand.queue.tally import (
+    SPANS,
+    WORKED,
+    End,
+    asked_by_kind,
+    count_ends,
+    count_reasons,
+    summed_up,
+    windows,
+)
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 Figures = schema.figures.c
 Spans = schema.figures_times.c
+Asked = schema.figures_asked.c
 Reasons = schema.figures_reasons.c
 Head = schema.figures_head.c
 Workflows = schema.workflows.c
@@ -49,11 +60,20 @@ BINS = (
 """The ends of the lengths of time that people are shown; each is the end of a span too."""
 
 
+class Piece(StrEnum):
+    """A piece of the figures that is read by itself."""
+
+    DAYS = "days"  #: what happened on each, and their sums
+    TIMES = "times"
+    REASONS = "reasons"
+    OLDEST = "oldest"
+
+
 @dataclass(frozen=True)
 class Ended:
     """How many cases of a workflow ended on a day, by how they did, and how many were put in front of a person."""
 
-    day: date
+    day: date  #: the first, of several that are taken together
     workflow: str
     ends: Mapping[End, int]
     asked: Mapping[EscalationKind, int]  #: times that a case was put in front of a person on that day, by why
@@ -135,27 +155,34 @@ def overview_at_once(
     zone: ZoneInfo = LONDON,
     workflows: Collection[str] | None = None,
     with_examples: bool = True,
+    pieces: Collection[Piece] = tuple(Piece),
 ) -> Overview:
-    """The same from what is rolled up, and at most a day beside it: `upto` says where more than that is missing."""
+    """The same from what is rolled up, and at most a day beside it: `upto` says where more than that is missing.
+
+    Of pieces that are not wanted it says nothing.
+    """
     with ledger.reading() as connection:
         found = _Counted(connection, since, until, zone, workflows, ledger.clock())
         by_hand = connection.execute(select(Workflows.name, Workflows.minutes_by_hand))
         minutes = {row.name: row.minutes_by_hand for row in by_hand}
-        days = _by_day(found.ends(), found.asked(), minutes)
-        spans = found.spans()
+        days = _by_day(found.ends(), found.asked(), minutes) if Piece.DAYS in pieces else []
+        ends = summed(day.ends for day in days)
+        spans = found.spans() if Piece.TIMES in pieces else {}
+        reasons = found.reasons() if Piece.REASONS in pieces else []
+        is_with_oldest = Piece.OLDEST in pieces
         return Overview(
             since=since,
             until=until,
             days=days,
-            ends=summed(day.ends for day in days),
+            ends=ends,
             escalated=sum(day.escalated for day in days),
-            share_alone=share_alone(summed(day.ends for day in days)),
+            share_alone=share_alone(ends),
             minutes_given_back=sum(day.minutes_given_back for day in days),
             times=_times(spans),
             took=_took(spans),
-            reasons=_reasons(ledger, connection, found.reasons(), with_examples),
-            oldest_open=_oldest_open(connection, workflows),
-            oldest=_oldest_by_workflow(connection, workflows),
+            reasons=_reasons(ledger, connection, reasons, with_examples),
+            oldest_open=_oldest_open(connection, workflows) if is_with_oldest else None,
+            oldest=_oldest_by_workflow(connection, workflows) if is_with_oldest else {},
             upto=found.upto,
         )
 
@@ -183,7 +210,19 @@ def summed(ends: Iterable[Mapping[End, int]]) -> dict[End, int]:
     return total
 
 
+def together(days: Sequence[Ended]) -> Ended:
+    """Some days of one workflow as if they were one: at least one must be given."""
+    asked: dict[EscalationKind, int] = {}
+    for one in days:
+        for kind, number in one.asked.items():
+            asked[kind] = asked.get(kind, 0) + number
+    minutes = sum(one.minutes_given_back for one in days)
+    return Ended(days[0].day, days[0].workflow, summed(one.ends for one in days), asked, minutes)
+
+
 Row = TypeVar("Row", bound=tuple[Any, ...])
+ByDay = dict[tuple[date, str], dict[str, int]]
+"""Numbers of a day and workflow, by what they are of."""
 
 
 class _Counted:
@@ -214,12 +253,9 @@ class _Counted:
         self._fresh_ends, self._fresh_times = summed_up(self._seen(counted))
         self._fresh_reasons = [row for window in fresh for row in count_reasons(connection, window)]
 
-    def ends(self) -> dict[tuple[date, str, str], int]:
-        """How many ended, by day, workflow and end."""
-        counted = self._from(self._of_days(select(schema.figures), Figures))
-        for key, number in self._fresh_ends.items():
-            counted[key] = counted.get(key, 0) + number
-        return counted
+    def ends(self) -> ByDay:
+        """How many ended, by day and workflow, and by end."""
+        return _with(self._rolled(Figures, Figures.end, End), self._fresh_ends)
 
     def spans(self) -> dict[int, int]:
         """How many took how long."""
@@ -229,14 +265,10 @@ class _Counted:
             spans[took] = spans.get(took, 0) + number
         return spans
 
-    def asked(self) -> dict[tuple[date, str, str], int]:
-        """How many escalations were opened, by day, workflow and kind."""
-        group = (Reasons.day, Reasons.workflow, Reasons.kind)
-        rolled = self._of_days(select(*group, func.sum(Reasons.number)), Reasons).group_by(*group)
-        counted = self._from(rolled)
-        for day, workflow, kind, _, number in self._seen(self._fresh_reasons):
-            counted[day, workflow, kind] = counted.get((day, workflow, kind), 0) + number
-        return counted
+    def asked(self) -> ByDay:
+        """How many escalations were opened, by day and workflow, and by kind."""
+        fresh = asked_by_kind(self._seen(self._fresh_reasons))
+        return _with(self._rolled(Asked, Asked.kind, EscalationKind), fresh)
 
     def reasons(self) -> list[tuple[tuple[str, str, bytes], int]]:
         """The most frequent reasons: workflow, kind and what is alike, with how often."""
@@ -246,6 +278,16 @@ class _Counted:
         for _, workflow, kind, alike, number in self._seen(self._fresh_reasons):
             counted[workflow, kind, alike] = counted.get((workflow, kind, alike), 0) + number
         return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]
+
+    def _rolled(self, table: Any, column: ColumnElement[str], kinds: Iterable[str]) -> ByDay:
+        """Each day and workflow as one row: a year has a thousand of them, and not four."""
+        named = [str(kind) for kind in kinds]
+        numbers = [func.sum(case((column == name, table.number), else_=0)) for name in named]
+        query = self._of_days(select(table.day, table.workflow, *numbers), table)
+        rows = self._connection.execute(query.group_by(table.day, table.workflow))
+        return {
+            (day, workflow): dict(zip(named, map(int, each), strict=True)) for day, workflow, *each in rows
+        }
 
     def _of_days(self, query: Select[Any], table: Any) -> Select[Any]:
         query = query.where(table.day.between(*self._days))
@@ -258,22 +300,21 @@ class _Counted:
         return [row for row in rows if self._workflows is None or row[1] in self._workflows]
 
 
-def _by_day(
-    ends: Mapping[tuple[date, str, str], int],
-    asked: Mapping[tuple[date, str, str], int],
-    minutes: Mapping[str, float],
-) -> list[Ended]:
-    ended: dict[tuple[date, str], dict[End, int]] = {}
-    whys: dict[tuple[date, str], dict[EscalationKind, int]] = {}
-    for (day, workflow, end), number in ends.items():
-        ended.setdefault((day, workflow), dict.fromkeys(End, 0))[End(end)] = number
-    for (day, workflow, kind), number in asked.items():
-        whys.setdefault((day, workflow), {})[EscalationKind(kind)] = number
-    none = dict.fromkeys(End, 0)
-    return [
-        Ended(*key, of, whys.get(key, {}), minutes.get(key[1], 0) * _done(of))
-        for key, of in ((key, ended.get(key, none)) for key in sorted(ended.keys() | whys.keys()))
-    ]
+def _with(rolled: ByDay, fresh: Mapping[tuple[date, str, str], int]) -> ByDay:
+    for (day, workflow, what), number in fresh.items():
+        numbers = rolled.setdefault((day, workflow), {})
+        numbers[what] = numbers.get(what, 0) + number
+    return rolled
+
+
+def _by_day(ends: ByDay, asked: ByDay, minutes: Mapping[str, float]) -> list[Ended]:
+    found = []
+    for key in sorted(ends.keys() | asked.keys()):
+        of, why = ends.get(key, {}), asked.get(key, {})
+        ended = {end: of.get(end, 0) for end in End}
+        whys = {kind: number for kind in EscalationKind if (number := why.get(kind, 0))}
+        found.append(Ended(*key, ended, whys, minutes.get(key[1], 0) * _done(ended)))
+    return found
 
 
 def _done(ends: Mapping[End, int]) -> int:

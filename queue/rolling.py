@@ -10,11 +10,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
 from casehand.queue.state import State
-from casehand.queue.tally import Window, count_ends, count_reasons, summed_up, windows
+from casehand.queue.tally import Window, asked_by_kind, count_ends, count_reasons, summed_up, windows
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 Head = schema.figures_head.c
+
+ROLLED = (schema.figures, schema.figures_times, schema.figures_asked, schema.figures_reasons)
 
 LAG = timedelta(minutes=10)
 """What is younger may still be written: a transaction that is slow to commit, or a machine whose clock is late."""
@@ -60,10 +62,15 @@ def _roll_one(ledger: Ledger, zone: ZoneInfo, upto: datetime) -> bool:
         if not _claim(connection, head, zone, upto if window is None else window.end):
             return True
         if head.zone != zone.key:
-            for table in (schema.figures, schema.figures_times, schema.figures_reasons):
+            for table in ROLLED:
                 connection.execute(delete(table))
         _add(connection, schema.figures, [(*key, number) for key, number in ends.items()])
         _add(connection, schema.figures_times, [(*key, number) for key, number in times.items()])
+        _add(
+            connection,
+            schema.figures_asked,
+            [(*key, number) for key, number in asked_by_kind(reasons).items()],
+        )
         _add(connection, schema.figures_reasons, reasons)
     return window is not None
 

@@ -104,6 +104,7 @@ batches = Table(
     Index("uq_batches_digest", "workflow", "digest", unique=True),
     Index("ix_batches_open", "id", info={ONLY: "done IS NULL"}),
     Index("ix_batches_finished_at", "finished_at"),
+    Index("ix_batches_handed_in_at", "handed_in_at", "id"),
 )
 
 rejections = Table(
@@ -188,7 +189,9 @@ for _name, _column in (
     ("alike", cases.c.escalated_alike),
 ):
     _narrowed = (_column, cases.c.state)
-    Index(f"ix_cases_escalated_{_name}", *_narrowed, *_ORDER, cases.c.due, info={ONLY: IS_ESCALATED})
+    # Those of a batch are counted by why as well.
+    _told = (cases.c.due, cases.c.escalated_kind) if _name == "batch" else (cases.c.due,)
+    Index(f"ix_cases_escalated_{_name}", *_narrowed, *_ORDER, *_told, info={ONLY: IS_ESCALATED})
     if _name != "workflow":
         _dated = f"{IS_ESCALATED} AND {HAS_DUE}"
         Index(f"ix_cases_escalated_{_name}_due", *_narrowed, cases.c.due, cases.c.id, info={ONLY: _dated})
@@ -358,6 +361,16 @@ figures_times = Table(
     Column("took", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     comment="How many cases were done or closed on a local day, in which span of time since they came in.",
+)
+
+figures_asked = Table(
+    "figures_asked",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("workflow", String(200), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("number", Integer, nullable=False),
+    comment="How many escalations were opened on a local day, by kind.",
 )
 
 figures_reasons = Table(

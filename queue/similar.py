@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
@@ -12,6 +13,8 @@ from casehand.queue.outcome import EscalationKind
 
 Cases = schema.cases.c
 Escalations = schema.escalations.c
+
+GROUP = (Escalations.workflow, Escalations.kind, Escalations.alike)
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,48 @@ def waiting_by_reason(
     with_examples: bool = True,
 ) -> list[Similar]:
     """What waits for a person by workflow, kind and reason, most first. `workflows` is what a person may see."""
-    number, oldest = func.count(), func.min(Escalations.opened_at)
-    group = (Escalations.workflow, Escalations.kind, Escalations.alike)
-    query = select(*group, number, oldest, func.max(Escalations.id)).where(Escalations.settled_at.is_(None))
-    if workflows is not None:
-        query = query.where(Escalations.workflow.in_(workflows))
-    query = query.group_by(*group).order_by(number.desc(), oldest, *group).limit(limit)
     with ledger.reading() as connection:
-        rows = connection.execute(query).all()
-        latest = [row[5] for row in rows] if with_examples else []
+        found = [*_known(connection, workflows, limit), *_unknown(connection, workflows)]
+        rows = sorted(found, key=lambda row: (-row.number, row.oldest))[:limit]
+        latest = [row.latest for row in rows] if with_examples else []
         shown = examples(ledger, connection, latest)
     return [
-        Similar(workflow, EscalationKind(kind), alike and alike.hex(), count, since, shown.get(one))
-        for workflow, kind, alike, count, since, one in rows
+        Similar(workflow, EscalationKind(kind), alike and alike.hex(), number, oldest, shown.get(one))
+        for workflow, kind, alike, number, oldest, one in rows
     ]
+
+
+def _known(
+    connection: Connection, workflows: Collection[str] | None, limit: int | None
+) -> Sequence[Row[Any]]:
+    """Those whose reasons have been indexed."""
+    number = func.count().label("number")
+    query = select(*GROUP, number).where(*_waits(workflows), Escalations.alike.is_not(None))
+    most = query.group_by(*GROUP).order_by(number.desc(), *GROUP).limit(limit).subquery()
+    # Only counted where it may be all that waits: of those shown, the index has the oldest first and the latest last.
+    one = schema.escalations.alias("one")
+    same = (one.c[column.key] == most.c[column.key] for column in GROUP)
+    its = select(one.c.id).where(one.c.settled_at.is_(None), *same)
+    oldest = its.with_only_columns(one.c.opened_at).order_by(one.c.opened_at, one.c.id)
+    latest = its.order_by(one.c.opened_at.desc(), one.c.id.desc())
+    ends = (
+        end.limit(1).correlate(most).scalar_subquery().label(name)
+        for name, end in (("oldest", oldest), ("latest", latest))
+    )
+    return connection.execute(select(most, *ends)).all()
+
+
+def _unknown(connection: Connection, workflows: Collection[str] | None) -> Sequence[Row[Any]]:
+    """Those from before there was an index, until it has caught up with them."""
+    ends = (func.min(Escalations.opened_at).label("oldest"), func.max(Escalations.id).label("latest"))
+    query = select(*GROUP, func.count().label("number"), *ends)
+    query = query.where(*_waits(workflows), Escalations.alike.is_(None))
+    return connection.execute(query.group_by(*GROUP)).all()
+
+
+def _waits(workflows: Collection[str] | None) -> list[ColumnElement[bool]]:
+    seen = [] if workflows is None else [Escalations.workflow.in_(workflows)]
+    return [Escalations.settled_at.is_(None), *seen]
 
 
 def examples(ledger: Ledger, connection: Connection, which: Sequence[int]) -> dict[int, Example]:

@@ -43,6 +43,9 @@ Ends = Mapping[tuple[date, str, str], int]
 Times = Mapping[tuple[date, str, int], int]
 """How many were done or closed, by day, workflow and span of time."""
 
+Asked = Mapping[tuple[date, str, str], int]
+"""How many escalations were opened, by day, workflow and kind."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -106,6 +109,14 @@ def count_reasons(connection: Connection, window: Window) -> list[tuple[date, st
     )
     rows = connection.execute(query.group_by(*group))
     return [(window.day, workflow, kind, alike or b"", number) for workflow, kind, alike, number in rows]
+
+
+def asked_by_kind(counted: Iterable[tuple[date, str, str, bytes, int]]) -> Asked:
+    """What `count_reasons` has counted, whatever the reasons have in common."""
+    asked: dict[tuple[date, str, str], int] = {}
+    for day, workflow, kind, _, number in counted:
+        asked[day, workflow, kind] = asked.get((day, workflow, kind), 0) + number
+    return asked
 
 
 def _seconds(connection: Connection) -> ColumnElement[Any]:

@@ -18,6 +18,7 @@ from casehand.queue import schema
 from casehand.queue.escalations import EscalationFilter
 from casehand.queue.ledger import Ledger
 from casehand.queue.lists import unsought
+from casehand.queue.needs import Need
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
 from casehand.queue.storable import is_storable
@@ -128,21 +129,24 @@ def worklist(
     return found
 
 
-def count_waiting(ledger: Ledger, which: EscalationFilter, by: str) -> Waiting:
-    """How many wait in the workflows of the filter, how many of them nobody has taken, and how many `by` has."""
+def count_waiting(ledger: Ledger, which: EscalationFilter, by: str, needs: Sequence[Need]) -> Waiting:
+    """How many wait in the workflows of the filter, how many of them nobody has taken, and how many `by` has.
+
+    `needs` are those of the same workflows, which count all that waits: it is not to be counted twice.
+    """
     waits: list[ColumnElement[bool]] = [Escalations.settled_at.is_(None)]
     if which.seen is not None:
         waits.append(_of(which.seen, Escalations.workflow))
     # Each by an index of its own, without reading a row.
-    every = select(func.count()).select_from(schema.escalations).where(*waits)
     taken, mine = (
-        every.where(Escalations.assigned_to.is_not(None)),
-        every.where(Escalations.assigned_to == by),
+        select(func.count()).select_from(schema.escalations).where(*waits, of)
+        for of in (Escalations.assigned_to.is_not(None), Escalations.assigned_to == by)
     )
-    query = select(every.scalar_subquery(), taken.scalar_subquery(), mine.scalar_subquery())
     with ledger.reading() as connection:
-        number, assigned, own = connection.execute(query).one()
-    return Waiting(number, number - assigned, own)
+        assigned, own = connection.execute(select(taken.scalar_subquery(), mine.scalar_subquery())).one()
+    number = sum(need.number for need in needs)
+    # One may have been taken since the needs were counted.
+    return Waiting(number, max(number - assigned, 0), own)
 
 
 def shared_references(ledger: Ledger, references: Sequence[str]) -> frozenset[str]:

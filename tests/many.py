@@ -1,13 +1,15 @@
 """A ledger of many cases, written as bulk rows but real: each has a key of its own, and its reasons can be read.
 
 They came in over the year up to the clock's now, in batches, of three workflows. One in twenty waits for a person
-(of a few, more): most of the latest, and a few of long ago. What stands here is what `test_many.py` and
+(of a few, more): most of the latest, and one in most batches of long ago. What is listed is as long with a thousand
+as with a million: as many batches are open, and somebody has taken as many. What stands here is what `test_many.py` and
 `bench/pages.py` look at.
 """
 
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +71,7 @@ class Many:
     finished_batch: str = ""
     open_batch: str = ""
     alike: str = ""
+    kind: str = ""
     bulk: str = "b" * 32
     references: dict[str, str] = field(default_factory=dict)
 
@@ -146,7 +149,7 @@ def addresses(many: Many) -> dict[str, str]:
         "/escalations of a batch": f"/escalations?batch={many.open_batch}",
         "/escalations of a reason": f"/escalations?alike={many.alike}",
         "/escalations of a reason by due": f"/escalations?alike={many.alike}&sort=-due",
-        "/escalations of a reason and a kind": f"/escalations?alike={many.alike}&kind=failure&sort=opened",
+        "/escalations of a reason and a kind": f"/escalations?alike={many.alike}&kind={quote(many.kind)}&sort=opened",
         "/escalations overdue": "/escalations?due=overdue",
         "/escalations soon due": "/escalations?due=soon",
         "/escalations without a date": "/escalations?due=none",
@@ -268,11 +271,17 @@ def _indexed_afterwards(connection: Connection) -> Iterator[None]:
 
 
 def _batch_size(number: int) -> int:
-    return max(number // 500, 20)
+    return max(number // 500, 30)
+
+
+def _batch_of(one: int, size: int) -> int:
+    """Batches come in by threes, one of each workflow, so that each day has some of all."""
+    return one // (size * len(NAMES)) * len(NAMES) + one % len(NAMES)
 
 
 def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number: int) -> None:
     size = _batch_size(number)
+    accepted = Counter(_batch_of(one, size) for one in range(number))
     rows = [
         {
             "id": batch_name(one),
@@ -280,13 +289,13 @@ def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number:
             "file": f"{batch_name(one)}.csv",
             "digest": f"{one:064}",
             "key": ledger.vault.new_key(batch_name(one))[1],
-            "accepted": size,
+            "accepted": cases,
             "rejected": 3,
             "duplicates": 0,
-            "handed_in_at": clock.now - YEAR * (1 - one * size / number),
+            "handed_in_at": clock.now - YEAR * (1 - one // len(NAMES) * len(NAMES) * size / number),
             "handed_in_by": "s.sample@example.test",
         }
-        for one in range(-(-number // size))
+        for one, cases in accepted.items()
     ]
     connection.execute(insert(schema.batches), rows)
     connection.commit()
@@ -294,26 +303,25 @@ def _write_batches(ledger: Ledger, connection: Connection, clock: Clock, number:
 
 def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
     # Some hundreds even of a thousand, so that a page of each list is as long as it is with a million.
-    size, recent = _batch_size(number), number - max(number // 14, min(number, 400))
+    size, latest = _batch_size(number), max(number // 14, min(number, 400))
     for one in range(number):
-        workflow = NAMES[one // size % len(NAMES)]
+        workflow, batch = NAMES[one % len(NAMES)], _batch_of(one, size)
+        line = one // len(NAMES) % size
         came = clock.now - YEAR * (1 - one / number)
-        state = _state(one, recent)
+        state = _state(one, one >= number - latest, batch % 5 > 0 and line == size - 1)
         is_open = state in ("queued", "escalated")
-        changed = min(
-            came + timedelta(minutes=one * 37 % 5_000 + 1), clock.now - timedelta(minutes=one % 20 + 1)
-        )
+        changed = _changed(came, one, number, clock.now)
         case = os.urandom(16).hex()
         key, wrapped = ledger.vault.new_key(case)
         reference = f"{'HB' if workflow == RENT else 'PP' if workflow == PERMIT else 'CT'}{one:07}"
-        reason = REASONS[one // 7 % len(REASONS)].format(one % 90)
+        reason = REASONS[_reason(one)].format(one % 90)
         sealed = key.seal_text(reason) if state in ("closed", "escalated") else None
         row = {
             "id": case,
             "reference": reference,
             "workflow": workflow,
-            "batch": batch_name(one // size),
-            "line": one % size + 2,
+            "batch": batch_name(batch),
+            "line": line + 2,
             "state": state,
             "priority": 5 if one % 40 == 0 else 0,
             "not_before": came,
@@ -332,18 +340,43 @@ def _rows(ledger: Ledger, clock: Clock, number: int) -> Iterator[Row]:
             "escalated_kind": None,
             "escalated_alike": None,
         }
-        is_asked = sealed is not None or (state == "done" and one % 12 == 3)
+        is_asked = sealed is not None or (state == "done" and one // 3 % 12 == 3)
         if is_asked and sealed is None:
             sealed = key.seal_text(reason)
-        yield Row(row, _escalation(row, one, sealed) if is_asked else None, reason)
+        taken = _taken_by(number - 1 - one, latest) if state == "escalated" else None
+        yield Row(row, _escalation(row, one, sealed, taken) if is_asked else None, reason)
 
 
-def _state(one: int, recent: int) -> str:
-    if one >= recent:
+def _state(one: int, is_late: bool, is_left: bool) -> str:
+    if is_late:
         return "queued" if one % 7 in (1, 4) else "escalated"
-    if one % 1_000 == 999:
+    if is_left:
         return "escalated"
     return "closed" if one % 20 == 0 else "cancelled" if one % 50 == 7 else "done"
+
+
+def _changed(came: datetime, one: int, number: int, now: datetime) -> datetime:
+    """Within some days of its arrival, and of the very latest some within a quarter of an hour, for the pace."""
+    if one >= number - 30:
+        return max(came, now - timedelta(minutes=one % 15))
+    return came + min(timedelta(minutes=5_000), now - came) * ((one * 37 % 5_000 + 1) / 5_001)
+
+
+def _reason(one: int) -> int:
+    """More than half for the same."""
+    return min(one // 7 % 10, len(REASONS) - 1)
+
+
+def _kind(one: int) -> EscalationKind:
+    """Of a reason, nearly always the same."""
+    return KINDS[(_reason(one) + (one // 70 % 10 == 0)) % 3]
+
+
+def _taken_by(back: int, latest: int) -> str | None:
+    """Some thirty by the one who looks, and one in thirty of the rest by others."""
+    if back < latest and back % (latest // 40) == 0:
+        return TAKEN_BY[0]
+    return TAKEN_BY[1 + back // 30 % (len(TAKEN_BY) - 1)] if back % 30 == 0 else None
 
 
 def _due(came: datetime, one: int, is_open: bool) -> datetime | None:
@@ -367,26 +400,28 @@ def _data(workflow: str, reference: str) -> str:
     return f'{{"{name}": "{reference}", {_template(workflow)}'
 
 
-def _escalation(case: Mapping[str, Any], one: int, sealed: bytes | None) -> dict[str, Any]:
+def _escalation(
+    case: Mapping[str, Any], one: int, sealed: bytes | None, taken_by: str | None
+) -> dict[str, Any]:
     is_open = case["state"] == "escalated"
     opened = case["handed_in_at"] + (case["changed_at"] - case["handed_in_at"]) / 2
     return {
         "case": case["id"],
         "workflow": case["workflow"],
         "attempt": 1,
-        "kind": KINDS[one % 3],
+        "kind": _kind(one),
         "opened_at": opened,
         "sealed_reason": sealed,
         "settled_at": None if is_open else case["changed_at"],
         "settled_by": None if is_open else "c.sample@example.test",
         "settlement": None if is_open else "closed" if case["state"] == "closed" else "returned",
-        "assigned_to": TAKEN_BY[one // 30 % len(TAKEN_BY)] if is_open and one % 30 == 0 else None,
+        "assigned_to": taken_by,
         "due": case["due"],
     }
 
 
 def _write_cases(ledger: Ledger, connection: Connection, rows: Iterator[Row], many: Many) -> None:
-    written = 0
+    written, waiting = 0, Counter[tuple[bytes, str]]()
     digests = cache(lambda reason: digests_of(ledger.vault, reason))
     alike = cache(lambda workflow, reason: alike_of(ledger.vault, workflow, reason))
     while chunk := list(islice(rows, CHUNK)):
@@ -399,13 +434,15 @@ def _write_cases(ledger: Ledger, connection: Connection, rows: Iterator[Row], ma
             row.case.update(escalated_kind=row.escalation["kind"], escalated_alike=row.escalation["alike"])
             words += [{"digest": one, "escalation": written} for one in digests(row.reason)]
             if row.escalation["settled_at"] is None:
-                many.alike = row.escalation["alike"].hex()
+                waiting[row.escalation["alike"], row.escalation["kind"]] += 1
         connection.execute(insert(schema.cases), [row.case for row in chunk])
         if asked:
             connection.execute(insert(schema.escalations), [row.escalation for row in asked])
             connection.execute(insert(schema.words), words)
         _note(many, chunk)
         connection.commit()
+    (alike_most, many.kind), _ = waiting.most_common(1)[0]
+    many.alike = alike_most.hex()
     if connection.dialect.name == "postgresql":
         connection.execute(
             text("SELECT setval(pg_get_serial_sequence('escalations', 'id'), :last)"), {"last": written}
@@ -415,7 +452,7 @@ def _write_cases(ledger: Ledger, connection: Connection, rows: Iterator[Row], ma
 def _note(many: Many, chunk: Sequence[Row]) -> None:
     """Remember a case in each state: of the first chunk that has one, about the middle."""
     for name, state in (("done", "done"), ("waiting", "escalated"), ("queued", "queued")):
-        found = [row.case for row in chunk if row.case["state"] == state]
+        found = [row.case for row in chunk if row.case["state"] == state and _may_be_noted(row.case)]
         if found and (not getattr(many, name) or state != "done"):
             one = found[len(found) // 2]
             setattr(many, name, one["id"])
@@ -424,6 +461,11 @@ def _note(many: Many, chunk: Sequence[Row]) -> None:
                 many.finished_batch = one["batch"]
             if state == "queued":
                 many.open_batch = one["batch"]
+
+
+def _may_be_noted(case: Mapping[str, Any]) -> bool:
+    """Of those that are done, one of a batch of which none is left waiting."""
+    return case["state"] != "done" or int(case["batch"].rpartition("-")[2]) % 5 == 0
 
 
 def _write_the_rest(connection: Connection) -> None:

@@ -41,7 +41,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     **dict.fromkeys(("bulk cancelled", "took out results", "took out rejects"), SUPERVISORS),
 }
 """Who may do what, by what the audit calls it. What is not here, nobody does by a page."""
-COUNTED = frozenset({"figures", "figures_times", "figures_reasons", "figures_head"})
+COUNTED = frozenset({"figures", "figures_times", "figures_asked", "figures_reasons", "figures_head"})
 """What is counted up when somebody looks at the figures."""
 LEARNT = frozenset({"workflows", "workflow_bots"})
 """What the ledger learns of a workflow that is installed, as soon as somebody hands in for it."""

@@ -1,5 +1,6 @@
 """The figures, for service managers: how cases ended, why people were asked, and what that saved."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -16,11 +17,11 @@ from casehand.console.web.files import as_csv
 from casehand.console.web.page import page
 from casehand.console.web.period import DAYS, Period
 from casehand.console.web.rendering import address, render
-from casehand.console.web.sections import SECTIONS, Figures, section, sections
+from casehand.console.web.sections import PIECES, SECTIONS, Figures, section, sections
 from casehand.console.web.site import Site
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses
-from casehand.queue.figures import is_behind
+from casehand.queue.figures import Piece, is_behind
 from casehand.queue.pauses import PauseKind
 from casehand.queue.rolling import catch_up
 
@@ -62,9 +63,9 @@ def figures_file(request: Request) -> Response:
     if wanted.errors:
         raise CasehandError("; ".join(wanted.errors.values()))
     _count_the_rest(request)
-    one = section(_figures(request, wanted), name)
+    one = section(_figures(request, wanted, [PIECES[name]]), name)
     called = f"{name}-{wanted.period.since}-{wanted.period.until}"
-    return as_csv(called, one.file_columns, one.file_rows)
+    return as_csv(called, one.file_columns, one.file_rows())
 
 
 routes = [
@@ -88,10 +89,11 @@ def _show(request: Request, status: int, wanted: Wanted, workflows: list[str], *
     )
 
 
-def _figures(request: Request, wanted: Wanted) -> Figures:
+def _figures(request: Request, wanted: Wanted, pieces: Collection[Piece] = tuple(Piece)) -> Figures:
     desk: Desk = request.state.desk
     site: Site = request.app.state.site
-    found = desk.figures(wanted.period.since, wanted.period.until, site.zone, wanted.workflow, at_once=True)
+    days = (wanted.period.since, wanted.period.until)
+    found = desk.figures(*days, site.zone, wanted.workflow, at_once=True, pieces=pieces)
     first = found.days[0].day if found.days else None
     period = wanted.period.begun_with(first, _today(request))
     readable = desk.workflows_with(Right.SEE_CASES)

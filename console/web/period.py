@@ -81,7 +81,7 @@ class Period:
 
 def part_of(parts: Sequence[Part], day: date) -> int:
     """Which of the parts a day is in."""
-    return max(bisect_right([part.first for part in parts], day) - 1, 0)
+    return max(bisect_right(parts, day, key=lambda part: part.first) - 1, 0)
 
 
 def days_in_words(first: date, last: date) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import chain
 
 from markupsafe import Markup
 
@@ -13,7 +15,7 @@ from casehand.console.web.moments import span_in_words
 from casehand.console.web.paths import case_path
 from casehand.console.web.period import Part, Period, part_of
 from casehand.console.web.text import one_line, shown
-from casehand.queue.figures import Ended, Overview, Reason, Took, share_alone, summed
+from casehand.queue.figures import Ended, Overview, Piece, Reason, Took, share_alone, summed, together
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.tally import End
 
@@ -42,7 +44,7 @@ class Section:
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]  #: as people read them; the first cell of each is its heading
     file_columns: Sequence[str]
-    file_rows: Sequence[Sequence[object]]
+    file_rows: Callable[[], Iterable[Sequence[object]]]  #: which the page does not show
 
     def numeric(self, column: int) -> bool:
         """Whether a column holds numbers, which stand to the right."""
@@ -59,18 +61,20 @@ class Figures:
     now: datetime
     readable: Collection[str] | None  #: workflows whose reasons may be shown; None for all
 
+    @cached_property
     def by_part(self) -> list[list[Ended]]:
-        """The days of each part."""
-        table: list[list[Ended]] = [[] for _ in self.parts]
+        """What there is of each part, by workflow."""
+        table: list[dict[str, list[Ended]]] = [{} for _ in self.parts]
         for day in self.found.days:
-            table[part_of(self.parts, day.day)].append(day)
-        return table
+            table[part_of(self.parts, day.day)].setdefault(day.workflow, []).append(day)
+        return [[together(days) for days in part.values()] for part in table]
 
+    @property
     def by_workflow(self) -> dict[str, list[Ended]]:
-        """The days of each workflow, the busiest first."""
+        """What there is of each workflow, the busiest first."""
         table: dict[str, list[Ended]] = {}
-        for day in self.found.days:
-            table.setdefault(day.workflow, []).append(day)
+        for one in chain.from_iterable(self.by_part):
+            table.setdefault(one.workflow, []).append(one)
         return dict(sorted(table.items(), key=lambda one: -sum(sum(day.ends.values()) for day in one[1])))
 
     def may_read(self, reason: Reason) -> bool:
@@ -94,7 +98,7 @@ def section(figures: Figures, name: str) -> Section:
 
 
 def _ends(figures: Figures) -> Section:
-    found, parts = figures.found, figures.by_part()
+    found, parts = figures.found, figures.by_part
     ends = [summed(day.ends for day in days) for days in parts]
     ended = ", ".join(f"{number:,} {ENDS[end].lower()}" for end, number in found.ends.items())
     series = [Series(title, [one[end] for one in ends]) for end, title in ENDS.items()]
@@ -106,14 +110,14 @@ def _ends(figures: Figures) -> Section:
         columns=(figures.unit, *ENDS.values(), "All"),
         rows=_rows(figures, ([one[end] for end in ENDS] + [sum(one.values())] for one in ends)),
         file_columns=("Day", "Workflow", *ENDS.values(), "Put in front of a person"),
-        file_rows=[
+        file_rows=lambda: [
             (*_day(day), *(day.ends[end] for end in ENDS), day.escalated) for day in figures.found.days
         ],
     )
 
 
 def _workflows(figures: Figures) -> Section:
-    by_workflow = figures.by_workflow()
+    by_workflow = figures.by_workflow
     ends = {name: summed(day.ends for day in days) for name, days in by_workflow.items()}
     counted = [
         (name, *(ends[name][end] for end in ENDS), sum(day.escalated for day in days))
@@ -145,12 +149,12 @@ def _workflows(figures: Figures) -> Section:
             "Share without a person",
             "Hours given back",
         ),
-        file_rows=[(*row, _rounded(share), round(given, 2)) for row, share, given in whole],
+        file_rows=lambda: [(*row, _rounded(share), round(given, 2)) for row, share, given in whole],
     )
 
 
 def _alone(figures: Figures) -> Section:
-    ends = [summed(day.ends for day in days) for days in figures.by_part()]
+    ends = [summed(day.ends for day in days) for days in figures.by_part]
     shares = [share_alone(one) for one in ends]
     worked = [sum(number for end, number in one.items() if end is not End.CANCELLED) for one in ends]
     rows = [
@@ -170,12 +174,12 @@ def _alone(figures: Figures) -> Section:
         columns=(figures.unit, "Done or closed", "Without a person", "Share"),
         rows=_rows(figures, rows),
         file_columns=("Day", "Workflow", "Done or closed", "Done without a person", "Share"),
-        file_rows=[_alone_row(day) for day in figures.found.days],
+        file_rows=lambda: [_alone_row(day) for day in figures.found.days],
     )
 
 
 def _asked(figures: Figures) -> Section:
-    parts = figures.by_part()
+    parts = figures.by_part
     counted = [
         {kind: sum(day.asked.get(kind, 0) for day in days) for kind in EscalationKind} for days in parts
     ]
@@ -195,7 +199,7 @@ def _asked(figures: Figures) -> Section:
         columns=(figures.unit, *WHY.values(), "All"),
         rows=_rows(figures, ([one[kind] for kind in WHY] + [sum(one.values())] for one in counted)),
         file_columns=("Day", "Workflow", *WHY.values(), "All"),
-        file_rows=[
+        file_rows=lambda: [
             (*_day(day), *(day.asked.get(kind, 0) for kind in WHY), day.escalated)
             for day in figures.found.days
         ],
@@ -223,7 +227,7 @@ def _reasons(figures: Figures) -> Section:
             for one in found
         ],
         file_columns=("Why", "Times", "Workflow", *(("Such as", "Case") if readable else ())),
-        file_rows=[
+        file_rows=lambda: [
             (WHY[one.kind], one.number, one.workflow, *(_example_cells(figures, one) if extra else ()))
             for one in found
         ],
@@ -231,7 +235,7 @@ def _reasons(figures: Figures) -> Section:
 
 
 def _hours(figures: Figures) -> Section:
-    hours = [sum(day.minutes_given_back for day in days) / 60 for days in figures.by_part()]
+    hours = [sum(day.minutes_given_back for day in days) / 60 for days in figures.by_part]
     says = (
         f"{sum(hours):,.1f} hours of work were given back: what the cases that were done take by hand."
         if sum(hours)
@@ -251,7 +255,7 @@ def _hours(figures: Figures) -> Section:
         columns=(figures.unit, "Hours"),
         rows=_rows(figures, ([f"{one:,.1f}"] for one in hours)),
         file_columns=("Day", "Workflow", "Hours given back"),
-        file_rows=[(*_day(day), round(day.minutes_given_back / 60, 2)) for day in figures.found.days],
+        file_rows=lambda: [(*_day(day), round(day.minutes_given_back / 60, 2)) for day in figures.found.days],
     )
 
 
@@ -282,7 +286,7 @@ def _times(figures: Figures) -> Section:
             for name, one in zip(names, found.took, strict=True)
         ],
         file_columns=("Took", "Cases"),
-        file_rows=[(name, one.number) for name, one in zip(names, found.took, strict=True)],
+        file_rows=lambda: [(name, one.number) for name, one in zip(names, found.took, strict=True)],
     )
 
 
@@ -306,7 +310,7 @@ def _oldest(figures: Figures) -> Section:
         columns=("Workflow", AGE),
         rows=[(name, span_in_words(age)) for name, age in ages.items()],
         file_columns=("Workflow", "Oldest open case came in", "Days ago"),
-        file_rows=[
+        file_rows=lambda: [
             (name, came.isoformat(timespec="seconds"), round(ages[name] / timedelta(days=1), 2))
             for name, came in found
         ],
@@ -323,6 +327,15 @@ SECTIONS: Mapping[str, Callable[[Figures], Section]] = {
     "times": _times,
     "oldest": _oldest,
 }
+
+
+PIECES: Mapping[str, Piece] = {
+    **dict.fromkeys(SECTIONS, Piece.DAYS),
+    "reasons": Piece.REASONS,
+    "times": Piece.TIMES,
+    "oldest": Piece.OLDEST,
+}
+"""What each section is made of."""
 
 
 def _columns(figures: Figures, key: str, title: str, says: str, series: Sequence[Series]) -> Markup:

@@ -181,8 +181,9 @@ def _with_addresses(ledger: Ledger, desk: Desk, listed: list[Listed]) -> list[di
 
 
 def _counts(ledger: Ledger, desk: Desk, mine: frozenset[str] | None) -> dict[str, Any]:
-    counted: Waiting = count_waiting(ledger, EscalationFilter(workflows=mine), desk.person.id)
-    return {"counted": counted, "needs": needs_by_kind(ledger, mine), "why": WHY}
+    needs = needs_by_kind(ledger, mine)
+    counted: Waiting = count_waiting(ledger, EscalationFilter(workflows=mine), desk.person.id, needs)
+    return {"counted": counted, "needs": needs, "why": WHY}
 
 
 def _workflows(request: Request, mine: frozenset[str] | None) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from casehand.queue import endings, escalations, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.backoff import Backoff
-from casehand.queue.figures import LONDON, Overview, overview
+from casehand.queue.figures import LONDON, Overview, Piece, overview, overview_at_once, together
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done, EscalationKind
@@ -181,6 +181,7 @@ def test_many_who_roll_up_at_once_count_nothing_twice(
     assert found.escalated == 6
     with ledger.reading() as connection:
         assert connection.execute(select(func.sum(schema.figures.c.number))).scalar() == 80
+        assert connection.execute(select(func.sum(schema.figures_asked.c.number))).scalar() == 6
         assert connection.execute(select(func.sum(schema.figures_reasons.c.number))).scalar() == 6
 
 
@@ -244,6 +245,42 @@ def test_reasons_are_told_most_frequent_first_with_an_example(
     assert often.example is not None
     assert (often.example.reference, often.example.reason) == ("HB000002", "the rent rises by 2%")
     assert all(one.example is None for one in overview(ledger, *ALWAYS, with_examples=False).reasons)
+
+
+@pytest.mark.usefixtures("known", "pass_time")
+def test_a_piece_read_by_itself_is_as_in_the_whole(
+    ledger: Ledger, end_at: Callable[..., str], take_in: TakeIn, escalate: Escalate
+) -> None:
+    end_at(ledger.clock() - timedelta(days=3))
+    escalate(take_in("HB000001"))
+    whole = overview(ledger, *ALWAYS)
+
+    told = {
+        Piece.DAYS: ("days", "ends", "escalated", "share_alone"),
+        Piece.TIMES: ("times", "took"),
+        Piece.REASONS: ("reasons",),
+        Piece.OLDEST: ("oldest", "oldest_open"),
+    }
+    for piece in Piece:
+        alone = overview_at_once(ledger, *ALWAYS, pieces=[piece])
+        for other, names in told.items():
+            for name in names:
+                assert (getattr(alone, name) == getattr(whole, name)) is (other is piece)
+
+
+def test_days_taken_together_are_their_sum(
+    ledger: Ledger, pass_time: PassTime, end_at: Callable[..., str], take_in: TakeIn, escalate: Escalate
+) -> None:
+    for number in range(3):
+        end_at(ledger.clock() - timedelta(days=number))
+        escalate(take_in(f"HB00000{number}"))
+        pass_time(days=1)
+    found = overview(ledger, *ALWAYS)
+
+    one = together(found.days)
+
+    assert len(found.days) > 1
+    assert (one.day, one.ends, one.escalated) == (found.days[0].day, found.ends, 3)
 
 
 def test_times_are_as_near_as_their_spans(

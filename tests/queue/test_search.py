@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from casehand.queue import escalations, schema, words
 from casehand.queue.attempts import Begun
 from casehand.queue.ledger import Ledger
+from casehand.queue.outcome import EscalationKind
 from casehand.queue.search import search
 from casehand.queue.similar import waiting_by_reason
 from casehand.queue.words import MOST, alike_of, catch_up, digests_of, forget, words_of
@@ -225,3 +226,34 @@ def test_what_waits_is_grouped_by_reasons_that_are_alike(
     assert [one.number for one in waiting_by_reason(ledger, ["council-tax/refund"])] == [1]
     assert waiting_by_reason(ledger, [], with_examples=False) == []
     assert waiting_by_reason(ledger, limit=1, with_examples=False)[0].example is None
+
+
+def test_most_reasons_come_first_whatever_else_they_differ_in(
+    ledger: Ledger, take_in: TakeIn, escalate: Escalate, pass_time: PassTime, known: str
+) -> None:
+    kinds, reasons = (EscalationKind.BUSINESS, EscalationKind.FAILURE), ("it is closed", "it is away", "")
+    for number in range(20):
+        of = "council/1" if number % 5 > 2 else known
+        case = take_in(f"HB{number:06}", workflow=of)
+        escalate(case, kinds[number % 2], reasons[number % 3])
+        pass_time(minutes=1)
+    escalations.close(ledger, case, "a person", "done by hand")
+
+    found = waiting_by_reason(ledger)
+
+    assert (len(found), sum(one.number for one in found)) == (11, 19)
+    assert [(-one.number, one.oldest) for one in found] == sorted((-one.number, one.oldest) for one in found)
+    assert [one.number for one in waiting_by_reason(ledger, limit=3)] == [one.number for one in found[:3]]
+    of_one = waiting_by_reason(ledger, ["council/1"])
+    assert of_one == [one for one in found if one.workflow == "council/1"]
+
+
+def test_what_waits_for_reasons_that_are_not_indexed_yet_is_grouped_too(
+    ledger: Ledger, take_in: TakeIn, escalate: Escalate, known: str
+) -> None:
+    for number in range(3):
+        escalate(take_in(f"HB00000{number}"), reason="the claim is closed")
+    with ledger.writing() as connection:
+        connection.execute(update(schema.escalations).values(alike=None))
+
+    assert [(one.alike, one.number) for one in waiting_by_reason(ledger)] == [(None, 3)]

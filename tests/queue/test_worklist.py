@@ -11,6 +11,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue import assignments, escalations, schema
 from casehand.queue.escalations import EscalationFilter
 from casehand.queue.ledger import Ledger
+from casehand.queue.needs import needs_by_kind
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.worklist import (
     Due,
@@ -164,11 +165,12 @@ def test_what_is_no_place_is_refused(ledger: Ledger, place: str) -> None:
 def test_those_that_wait_are_counted(ledger: Ledger, many: list[str]) -> None:
     assignments.take(ledger, many[0], "a.person")
     assignments.take(ledger, many[1], "b.person")
-    counted = count_waiting(ledger, ALL, "a.person")
+    counted = count_waiting(ledger, ALL, "a.person", needs_by_kind(ledger))
     assert (counted.all, counted.unassigned, counted.mine) == (13, 11, 1)
-    of_one = count_waiting(ledger, EscalationFilter(workflows=["housing/one"]), "b.person")
+    one = EscalationFilter(workflows=["housing/one"])
+    of_one = count_waiting(ledger, one, "b.person", needs_by_kind(ledger, {"housing/one"}))
     assert (of_one.all, of_one.unassigned, of_one.mine) == (6, 5, 1)
-    nothing = count_waiting(ledger, EscalationFilter(workflows=[]), "a.person")
+    nothing = count_waiting(ledger, EscalationFilter(workflows=[]), "a.person", needs_by_kind(ledger, set()))
     assert (nothing.all, nothing.unassigned, nothing.mine) == (0, 0, 0)
 
 

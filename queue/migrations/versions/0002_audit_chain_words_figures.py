@@ -156,6 +156,15 @@ def _roll_up_figures() -> None:
         comment="How many cases were done or closed on a local day, in which span of time since they came in.",
     )
     op.create_table(
+        "figures_asked",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("workflow", sa.String(200), nullable=False),
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "workflow", "kind", name="pk_figures_asked"),
+        comment="How many escalations were opened on a local day, by kind.",
+    )
+    op.create_table(
         "figures_reasons",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("workflow", sa.String(200), nullable=False),

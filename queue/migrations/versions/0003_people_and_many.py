@@ -65,7 +65,8 @@ def _list_what_waits() -> None:
     _index_escalated("undated", [], ORDER, " AND due IS NULL")
     _index_escalated("workflow", ["workflow"], (*ORDER, "due"))
     for name, column in (("batch", "batch"), ("kind", "escalated_kind"), ("alike", "escalated_alike")):
-        _index_escalated(name, [column], (*ORDER, "due"))
+        told = ("due", "escalated_kind") if name == "batch" else ("due",)
+        _index_escalated(name, [column], (*ORDER, *told))
         _index_escalated(f"{name}_due", [column], ("due", "id"), " AND due IS NOT NULL")
     for name, columns in (
         ("alike", ["alike", "opened_at", "id"]),

@@ -11,6 +11,7 @@ def upgrade() -> None:
     # Batches that are finished already have no time, and are not told of.
     op.add_column("batches", sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("ix_batches_finished_at", "batches", ["finished_at"], unique=False)
+    op.create_index("ix_batches_handed_in_at", "batches", ["handed_in_at", "id"], unique=False)
     op.create_table(
         "messages",
         sa.Column("id", sa.Integer(), nullable=False),
