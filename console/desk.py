@@ -53,7 +53,7 @@ from casehand.queue.cases import (
 )
 from casehand.queue.chain import ChainHead, Verdict
 from casehand.queue.escalations import Escalation, EscalationFilter
-from casehand.queue.figures import Overview, Piece, overview, overview_at_once
+from casehand.queue.figures import Overview, Piece, overview_at_once
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState

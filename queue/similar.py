@@ -51,8 +51,15 @@ def waiting_by_reason(
         latest = [row.latest for row in rows] if with_examples else []
         shown = examples(ledger, connection, latest)
     return [
-        Similar(workflow, EscalationKind(kind), alike and alike.hex(), number, oldest, shown.get(one))
-        for workflow, kind, alike, number, oldest, one in rows
+        Similar(
+            row.workflow,
+            EscalationKind(row.kind),
+            row.alike and row.alike.hex(),
+            row.number,
+            row.oldest,
+            shown.get(row.latest),
+        )
+        for row in rows
     ]
 
 
