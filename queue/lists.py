@@ -10,6 +10,9 @@ from itertools import product
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, false, literal, select, tuple_, union_all
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from casehand.exceptions import CasehandError
 
@@ -54,8 +57,11 @@ def in_order(
 
 
 def unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A text column that is to be looked at in each row, and not looked up, where another index has fewer rows."""
-    return column.concat("")
+    """A text column that is to be looked at in each row, and not looked up, where another index has fewer rows.
+
+    PostgreSQL knows by itself which has fewer, by how often each value comes, and is not kept from it.
+    """
+    return _Unsought(column)
 
 
 def as_place(moment: datetime, case: str) -> str:
@@ -75,6 +81,24 @@ def read_place(text: str) -> tuple[datetime, str] | None:
     except ValueError:
         raise CasehandError("there is no such place in the list: begin at its beginning") from None
     return read, case
+
+
+class _Unsought(FunctionElement[Any]):
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(_Unsought)
+def _as_it_is(element: _Unsought, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(next(iter(element.clauses)), **options)
+
+
+@compiles(_Unsought, "sqlite")
+def _as_no_column(element: _Unsought, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({_as_it_is(element, compiler, **options)} || '')"
 
 
 def _equals(column: ColumnElement[Any], value: str) -> ColumnElement[bool]:

@@ -124,7 +124,7 @@ def worklist(
         while number < len(stretches) and len(found) < limit:
             query = _query(which, due, now, by).where(stretches[number].condition)
             rows = connection.execute(_part(query, stretches[number], values, limit - len(found))).all()
-            found += [_listed(ledger, row, number, stretches[number]) for row in rows]
+            found += [_listed(ledger, row, number, stretches[number]) for row in rows if row.id is not None]
             number, values = number + 1, None
     return found
 
@@ -207,34 +207,33 @@ def _stretches(by: Order, backwards: bool, due: Due | None, now: datetime) -> tu
 
 
 def _query(which: EscalationFilter, due: Due | None, now: datetime, by: Order) -> Select[Any]:
-    query = (
-        select(
-            Escalations.id,
-            Escalations.case,
-            Escalations.kind,
-            Escalations.sealed_reason,
-            Escalations.opened_at,
-            Escalations.assigned_to,
-            Cases.reference,
-            Cases.workflow,
-            Cases.batch,
-            Cases.key,
-            Cases.due,
-            Cases.priority,
-            Cases.not_before,
-            Cases.handed_in_at,
-            Cases.line,
-            Cases.id.label("case_id"),
-        )
-        .join(schema.cases, Cases.id == Escalations.case)
-        .where(Escalations.settled_at.is_(None))
+    query = select(
+        Escalations.id,
+        Escalations.case,
+        Escalations.kind,
+        Escalations.sealed_reason,
+        Escalations.opened_at,
+        Escalations.assigned_to,
+        Cases.reference,
+        Cases.workflow,
+        Cases.batch,
+        Cases.key,
+        Cases.due,
+        Cases.priority,
+        Cases.not_before,
+        Cases.handed_in_at,
+        Cases.line,
+        Cases.id.label("case_id"),
     )
+    its, waits = Cases.id == Escalations.case, Escalations.settled_at.is_(None)
     if by is Order.OPENED or which.assigned_to is not None:
         looked_up = _conditions(which, due, now, Escalations.workflow, Escalations.kind, Escalations.alike)
-        return query.where(*looked_up)
-    # It says nothing new, but lets the list be read in its order by one of the cases' indexes.
+        return query.join(schema.cases, its).where(waits, *looked_up)
+    # Each of these cases has one that waits. Joined so, PostgreSQL knows that it loses none of them by it: it would
+    # guess that few are left, and sort all instead of reading a page in the order of an index.
     looked_up = _conditions(which, due, now, Cases.workflow, Cases.escalated_kind, Cases.escalated_alike)
-    return query.where(IS_ESCALATED, *looked_up)
+    joined = schema.cases.outerjoin(schema.escalations, and_(its, waits))
+    return query.select_from(joined).where(IS_ESCALATED, *looked_up)
 
 
 def _conditions(
