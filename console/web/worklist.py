@@ -207,5 +207,5 @@ def _show_reasons(request: Request, desk: Desk, ledger: Ledger, mine: frozenset[
         "escalations/reasons.html",
         reasons=list(zip(found, seen, strict=True)),
         most=MOST_REASONS,
-        **_counts(ledger, desk, mine),
+        why=WHY,
     )
