@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+LISTENS = "document.querySelector('[data-hx-sse\\\\:connect]')?._htmx?.sse !== undefined"
 WAYS = ("mouse", "keyboard", "no scripts")
 
 
@@ -62,3 +63,12 @@ class Hands:
         with self.page.expect_file_chooser() as asked:
             self.press("button", name, exact=True)
         asked.value.set_files(file)
+
+
+def until_it_listens(page: Page) -> None:
+    """Wait until a page hears of what changes. The content security policy forbids `wait_for_function`."""
+    for _ in range(200):
+        if page.evaluate(LISTENS):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{page.url} does not listen for changes")

@@ -275,8 +275,12 @@ def _backends(stage: Stage) -> list[int]:
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
     )
-    with stage.ledger.reading() as connection:
-        return list(connection.scalars(text(query)))
+
+    def ask() -> list[int]:
+        with stage.ledger.reading() as connection:
+            return list(connection.scalars(text(query)))
+
+    return stage.when_recovered(ask)
 
 
 @contextmanager

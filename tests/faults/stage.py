@@ -14,10 +14,11 @@ from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from redis.exceptions import RedisError
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from casehand.fixtures.practice import records
 from casehand.fixtures.practice.mischief import Kind
@@ -40,8 +41,12 @@ from faults.server import Valkey
 from faults.strike import FOLDER
 
 LOOK_SECONDS = 0.01
+RECOVERY_SECONDS = 30.0
+"""PostgreSQL that could not write starts anew by itself, and lets nobody in until it has recovered."""
 END_SECONDS = 15.0
 HERE = Path(__file__).parent.parent
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -166,16 +171,8 @@ class Stage:
                 (self.folder / f"{one.case}.plan").write_text(json.dumps(planned))
         path = self._write_batch(references)
         with self._lock:
-            self.ledger.new_id = map(str, [one.case for one in cases]).__next__
-            taken = hand_in(
-                self.ledger,
-                workflow=work.NAME,
-                model=RentChange,
-                reference="claim",
-                path=path,
-                by="faults",
-            )
-        assert taken.accepted == number, taken
+            self.when_recovered(lambda: self.fates(cases) or self._take_in(path, cases))
+        assert len(self.fates(cases)) == number
         self._nudge()
         return cases
 
@@ -193,28 +190,7 @@ class Stage:
 
     def fates(self, cases: list[Handed]) -> dict[str, Fate]:
         """What the ledger says of these cases."""
-        ids = [one.case for one in cases]
-        attempt, case, escalation = schema.attempts.c, schema.cases.c, schema.escalations.c
-        with self.ledger.reading() as connection:
-            states = connection.execute(select(case.id, case.state).where(case.id.in_(ids))).all()
-            attempts = connection.execute(select(schema.attempts).where(attempt.case.in_(ids))).all()
-            doubts = set(
-                connection.scalars(
-                    select(escalation.case).where(
-                        escalation.case.in_(ids),
-                        escalation.kind == EscalationKind.IN_DOUBT,
-                        escalation.settled_at.is_(None),
-                    )
-                )
-            )
-        return {
-            row.id: Fate(
-                State(row.state),
-                row.id in doubts,
-                {one.number: (one.begun_at, one.ended_at, one.end) for one in attempts if one.case == row.id},
-            )
-            for row in states
-        }
+        return self.when_recovered(lambda: self._fates([one.case for one in cases]))
 
     def changes(self, handed: Handed) -> tuple[int, int]:
         """How often the practice system has the case's change, and how often any other of robots, on its claim."""
@@ -249,6 +225,17 @@ class Stage:
                 raise TimeoutError(f"{what}: not within {seconds:.0f} seconds (see {self.home})")
             self._closing.wait(LOOK_SECONDS)
 
+    def when_recovered(self, act: Callable[[], T]) -> T:
+        """Do something with the ledger, and if a fault has just made its server start anew, do it again after."""
+        deadline = time.monotonic() + RECOVERY_SECONDS
+        while True:
+            try:
+                return act()
+            except OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+            self._closing.wait(LOOK_SECONDS)
+
     def warm_up(self) -> None:
         """Have every worker up and every horse with its browser open."""
         self.wait_until(lambda: len(self.horses) >= self._count, 90, "the workers come up")
@@ -258,6 +245,36 @@ class Stage:
         for one in cases:
             if here := self.here(one):
                 self.let_go(here)
+
+    def _fates(self, ids: list[str]) -> dict[str, Fate]:
+        attempt, case, escalation = schema.attempts.c, schema.cases.c, schema.escalations.c
+        with self.ledger.reading() as connection:
+            states = connection.execute(select(case.id, case.state).where(case.id.in_(ids))).all()
+            attempts = connection.execute(select(schema.attempts).where(attempt.case.in_(ids))).all()
+            doubts = set(
+                connection.scalars(
+                    select(escalation.case).where(
+                        escalation.case.in_(ids),
+                        escalation.kind == EscalationKind.IN_DOUBT,
+                        escalation.settled_at.is_(None),
+                    )
+                )
+            )
+        return {
+            row.id: Fate(
+                State(row.state),
+                row.id in doubts,
+                {one.number: (one.begun_at, one.ended_at, one.end) for one in attempts if one.case == row.id},
+            )
+            for row in states
+        }
+
+    def _take_in(self, path: Path, cases: list[Handed]) -> None:
+        self.ledger.new_id = map(str, [one.case for one in cases]).__next__
+        taken = hand_in(
+            self.ledger, workflow=work.NAME, model=RentChange, reference="claim", path=path, by="faults"
+        )
+        assert taken.accepted == len(cases), taken
 
     def _write_batch(self, references: list[str]) -> Path:
         path = self.home / f"batch{next(self._names)}.csv"
@@ -272,8 +289,8 @@ class Stage:
         try:
             with self.valkey.connect() as redis:
                 Dispatcher(self.ledger, redis).top_up()
-        except RedisError:
-            pass  # The workers' own reconciler hands it over when Redis is back.
+        except (RedisError, OperationalError):
+            pass  # The workers' own reconciler hands it over when Redis or the ledger is back.
 
     def _keep(self) -> None:
         # A thread that lives as long as the workers do: they are told of the death of the thread that began them.

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from hands import until_it_listens
 from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect
 from processes import CASEHAND, running
@@ -77,7 +78,7 @@ def test_a_supervisor_hands_in_a_batch_watches_it_pauses_it_and_takes_the_result
                 expect(page.get_by_text(f"0 of {CASES} cases finished.")).to_be_visible()
                 page.get_by_role("button", name="Resume this batch").click()
                 page.wait_for_url("**said=resumed")
-                page.wait_for_function("document.querySelector('[data-hx-sse\\\\:connect]')._htmx?.sse")
+                until_it_listens(page)
                 page.evaluate("window.stayed = true")
                 ended = page.get_by_text(f"{CASES} of {CASES} cases finished: nothing is left to do.")
                 expect(ended).to_be_visible(timeout=120_000)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hands import until_it_listens
 from openpyxl import load_workbook
 from playwright.sync_api import FilePayload, Page, expect
 from samples import PERMIT, RENT, hostile
@@ -435,7 +436,7 @@ def test_hostile_files_do_nothing_to_the_pages_and_come_out_harmless(
 def test_a_batch_page_changes_by_itself(page_for: PageFor, served: Any) -> None:
     page = page_for("viewer")
     page.goto(f"/batches/{RENTS}")
-    page.wait_for_function("document.querySelector('[data-hx-sse\\\\:connect]')._htmx?.sse")
+    until_it_listens(page)
     page.evaluate("window.stayed = true")
     expect(page.get_by_text("8 of 20 cases finished.")).to_be_visible()
     escalations.close(served.ledger, served.made.fault, "s.sample@example.test", "mended")

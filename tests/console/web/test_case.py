@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hands import until_it_listens
 from playwright.sync_api import Page, expect
 from samples import NOW, PERMIT, PUT_ON, RENT, SETTLES, WORKFLOWS, Sampler, hostile
 from sqlalchemy import update
@@ -235,7 +236,7 @@ def test_of_a_question_that_was_answered_twice_each_answer_stands_where_it_was_g
 def test_the_page_changes_while_one_looks(page_for: PageFor, served: Any) -> None:
     page = page_for("viewer")
     visit(page, served, "queued")
-    page.wait_for_function("document.querySelector('[data-hx-sse\\\\:connect]')._htmx?.sse")
+    until_it_listens(page)
     escalations.cancel(served.ledger, served.made.queued, "s.sample@example.test", "handed in twice")
     expect(standing(page)).to_contain_text("s.sample@example.test cancelled it")
     expect(page.get_by_role("region", name="What you can do now")).to_have_count(0)

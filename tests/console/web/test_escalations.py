@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hands import WAYS, Hands
+from hands import WAYS, Hands, until_it_listens
 from playwright.sync_api import Page, expect
 from samples import PERMIT, RENT, hostile
 from sqlalchemy import event, select, update
@@ -273,7 +273,7 @@ def test_the_page_says_at_once_when_somebody_else_settles_what_one_looks_at(
     page = page_for("caseworker")
     page.goto(path_of("form"))
     page.get_by_role("textbox", name="Zone").fill("half a thought")
-    page.wait_for_function("document.querySelector('[data-hx-sse\\\\:connect]')._htmx?.sse")
+    until_it_listens(page)
     escalations.close(served.ledger, served.made.form, "s.sample@example.test", "done by hand")
     expect(page.get_by_role("main")).to_contain_text("s.sample@example.test closed the case")
     expect(page.get_by_role("textbox", name="Zone")).to_have_value("half a thought")

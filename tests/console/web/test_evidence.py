@@ -181,15 +181,13 @@ def test_a_picture_opens_large_on_a_page_of_its_own(
     )
     expect(small).to_be_visible()
     small.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "image => image.complete && image.naturalWidth === 900", arg=small.element_handle()
-    )
+    expect(small).to_have_js_property("naturalWidth", 900)
     small.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(
         "What the system showed when the question was asked"
     )
     large = page.get_by_role("img", name="What the system showed when the question was asked")
-    page.wait_for_function("image => image.naturalWidth === 900", arg=large.element_handle())
+    expect(large).to_have_js_property("naturalWidth", 900)
     finds_nothing(page)
     page.get_by_role("link", name="HB000107").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("HB000107")

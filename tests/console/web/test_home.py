@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hands import until_it_listens
 from playwright.sync_api import Page, expect
 
 from casehand.queue import escalations, pauses
@@ -48,7 +49,7 @@ def test_home_changes_by_itself_until_that_is_paused(page_for: PageFor, served: 
     numbers = page.get_by_role("table", name="Why, most urgent first").get_by_role("row")
     expect(numbers).to_have_count(6)
     page.evaluate("window.stayed = true")
-    page.wait_for_function("document.querySelector('[data-hx-sse\\\\:connect]')._htmx?.sse")
+    until_it_listens(page)
     escalations.close(served.ledger, served.made.fault, "s.sample@example.test", "mended")
     expect(numbers).to_have_count(5)
     page.get_by_role("button", name="Pause live updates").click()
