@@ -20,6 +20,7 @@ from redis import Redis
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
 from casehand.exceptions import CasehandError
@@ -31,7 +32,7 @@ from casehand.queue.reconciler import Reconciler
 from casehand.queue.steady import AWAY, SteadyWorker
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.settings import Settings, load_settings
-from casehand.workflows.disturbance import undisturbed
+from casehand.workflows.disturbance import undisturbed, when_undisturbing
 from casehand.workflows.horse import Horse
 from casehand.workflows.installed import installed_workflows
 from casehand.workflows.parentage import end_with
@@ -60,11 +61,22 @@ PATIENCE_SECONDS = 2.0
 log = structlog.get_logger()
 
 
+class PatientAlarm(UnixSignalDeathPenalty):
+    """RQ's alarm, that does not come between an answer and what follows from it."""
+
+    @when_undisturbing
+    def handle_death_penalty(self, signum: int, frame: FrameType | None) -> None:
+        """Raise what the alarm is for."""
+        super().handle_death_penalty(signum, frame)  # type: ignore[no-untyped-call]
+
+
 class CasehandWorker(SteadyWorker):
     """An RQ worker whose horse takes one job after another, and which reconciles when it is its turn.
 
     The horse knows nothing of RQ: what RQ has a horse do before and after a job is done here.
     """
+
+    death_penalty_class = PatientAlarm
 
     def __init__(
         self,
@@ -157,6 +169,12 @@ class CasehandWorker(SteadyWorker):
         _clear_leavings(self._settings.home)
         super().teardown()  # type: ignore[no-untyped-call]
 
+    @when_undisturbing
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop when the case in hand has ended. Raises StopRequested when there is none."""
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    @when_undisturbing
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop at once: the case in hand goes back at no cost. Raises SystemExit."""
         self._stops_at_once = True

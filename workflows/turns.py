@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from greenlet import getcurrent, greenlet
 
 from casehand.exceptions import SystemException
+from casehand.workflows.disturbance import when_undisturbing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Playwright
@@ -162,6 +163,7 @@ class Turns:
         if self._loop is not None:
             self._loop.call_later(TICK_SECONDS, self._tick)
 
+    @when_undisturbing
     def _look_at_who_runs(self, number: int, frame: FrameType | None) -> None:
         # The handler runs in the greenlet that has the turn.
         me, now = getcurrent(), monotonic()
