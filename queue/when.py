@@ -20,7 +20,8 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 END_OF_DAY = time(23, 59)
 LONGEST_SHOWN = 60
 FARTHEST = timedelta(days=10_000)
-LOOK_AHEAD_DAYS = 1_000
+LOOK_AHEAD_DAYS = 11_000
+"""The leap day that is a Monday comes every 28 years."""
 
 CLOCK = r"(\d{1,2}(?:[:.]\d\d)?(?: ?[ap]m)?|midday|noon|midnight)"
 AT_CLOCK = rf"(?: at {CLOCK})?"
