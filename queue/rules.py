@@ -36,7 +36,9 @@ class Rule:
         """Read an expression of five fields, as Debian's cron does. Raises CasehandError."""
         fields = text.split()
         if len(fields) != FIELDS:
-            raise CasehandError(f"a cron expression has {FIELDS} fields, such as 30 2 * * 1-5, not {len(fields)}")
+            raise CasehandError(
+                f"a cron expression has {FIELDS} fields, such as 30 2 * * 1-5, not {len(fields)}"
+            )
         try:
             cron = CronSim(text, ANY_TIME)
         except CronSimError as error:
@@ -45,7 +47,9 @@ class Rule:
         def is_day(day: date) -> bool:
             return day.month in cron.months and cron.match_day(day)
 
-        clocks = tuple(time(hour, minute) for hour, minute in product(sorted(cron.hours), sorted(cron.minutes)))
+        clocks = tuple(
+            time(hour, minute) for hour, minute in product(sorted(cron.hours), sorted(cron.minutes))
+        )
         return cls(" ".join(fields), Days(is_day), clocks, zone, fields[1].startswith("*"))
 
     @classmethod
@@ -84,8 +88,14 @@ class Rule:
         walls = [datetime.combine(day, clock) for clock in self.clocks]
         if not self.follows_clock:
             return sorted({as_instant(wall, self.zone) for wall in walls})
-        both = {wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC): wall for wall in walls for fold in (0, 1)}
-        return sorted(at for at, wall in both.items() if at.astimezone(self.zone).replace(tzinfo=None) == wall)
+        both = {
+            wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC): wall
+            for wall in walls
+            for fold in (0, 1)
+        }
+        return sorted(
+            at for at, wall in both.items() if at.astimezone(self.zone).replace(tzinfo=None) == wall
+        )
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -13,26 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from casehand.exceptions import CasehandError
 from casehand.queue.calendar import LONDON, WorkingCalendar
 from casehand.queue.rules import Rule
+from casehand.queue.schedules import Missed, Overlap
 from casehand.queue.urgency import HIGHEST
 from casehand.queue.when import Edge, read_moment
 
 SOME_TIME = datetime(2026, 1, 5, 9, tzinfo=LONDON)
 """Words that can be read at one time can be at any."""
-
-
-class Missed(StrEnum):
-    """What becomes of runs whose time came while no scheduler ran."""
-
-    ONCE = "run once"  #: the latest is run, for all
-    ALL = "run all"
-    SKIP = "skip"
-
-
-class Overlap(StrEnum):
-    """What becomes of a run while the one before it is still going: its cases are part of it."""
-
-    WAIT = "wait"
-    SKIP = "skip"
 
 
 @dataclass(frozen=True)
