@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
+from casehand.queue import schedules
 from casehand.queue.schedules import Plan
 from casehand.schedule import Schedule, by_name
 from casehand.workflows.installed import find_producer, find_workflow, installed_producers
@@ -25,8 +26,16 @@ class Planned:
 def all_planned(office: Office) -> dict[str, Planned]:
     """Every schedule by its name. Raises CasehandError when one names what there is not, or two have one name."""
     producers = installed_producers(office.settings.workflows)
-    schedules = by_name(_schedules(office, producers))
-    return {name: _planned(office, producers, one) for name, one in schedules.items()}
+    named = by_name(_schedules(office, producers))
+    return {name: _planned(office, producers, one) for name, one in named.items()}
+
+
+def note_all(office: Office) -> dict[str, Planned]:
+    """What is planned, each made known to the ledger, so that it can be paused before it has ever run."""
+    planned = all_planned(office)
+    for one in planned.values():
+        schedules.note(office.ledger, one.plan)
+    return planned
 
 
 def is_planned(office: Office, name: str) -> Planned:

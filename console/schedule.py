@@ -9,7 +9,7 @@ import typer
 
 from casehand.console.listing import NEEDS_A_PERSON, as_plain, say, show_json, show_table
 from casehand.console.office import Office
-from casehand.console.planned import Planned, all_planned, is_planned
+from casehand.console.planned import Planned, is_planned, note_all
 from casehand.console.rights import Right
 from casehand.console.scheduler import scheduler_name, start
 from casehand.exceptions import CasehandError
@@ -105,14 +105,6 @@ def seen(name: Name, json: Json = False) -> None:
         show_json({"schedule": name, "seen": number})
     else:
         say(f"{number} of the runs of {name} went wrong and are now known.")
-
-
-def note_all(office: Office) -> dict[str, Planned]:
-    """What is planned, each made known to the ledger, so that it can be paused before it has ever run."""
-    planned = all_planned(office)
-    for one in planned.values():
-        schedules.note(office.ledger, one.plan)
-    return planned
 
 
 def _run_all(office: Office, one: Planned) -> None:

@@ -15,8 +15,8 @@ from casehand.console.companion import Companion
 from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
+from casehand.console.planned import note_all
 from casehand.console.receivers import check_told_workflows
-from casehand.console.schedule import note_all
 from casehand.console.watch import Watch
 from casehand.logs import set_up_logs
 from casehand.queue.cases import counts

@@ -88,14 +88,13 @@ class Rule:
         walls = [datetime.combine(day, clock) for clock in self.clocks]
         if not self.follows_clock:
             return sorted({as_instant(wall, self.zone) for wall in walls})
-        both = {
-            wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC): wall
+        both = (
+            (wall, wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC))
             for wall in walls
             for fold in (0, 1)
-        }
-        return sorted(
-            at for at, wall in both.items() if at.astimezone(self.zone).replace(tzinfo=None) == wall
         )
+        # One that the clocks are put forward over is shown at neither.
+        return sorted({at for wall, at in both if at.astimezone(self.zone).replace(tzinfo=None) == wall})
 
     def _day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()
