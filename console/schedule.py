@@ -17,7 +17,7 @@ from casehand.logs import set_up_logs
 from casehand.queue import runs, schedules
 from casehand.queue.pauses import PauseKind, is_paused
 from casehand.queue.runs import RunLine
-from casehand.queue.schedules import RunState
+from casehand.queue.schedules import OPEN, RunState
 
 NEXT = 5
 LAST = 5
@@ -145,5 +145,6 @@ def _show(one: Listed) -> None:
 
 def _in_words(line: RunLine, one: Planned) -> str:
     when = line.at.astimezone(one.plan.rule.zone).strftime(DAYS)
-    said = f": {line.said}" if line.said else ""
+    waits = "it waits for the run before it, for a pause or for its system" if line.state in OPEN else None
+    said = f": {line.said or waits}" if line.said or waits else ""
     return f"The run of {line.schedule} for {when} is {as_plain(line.state)}{said}."

@@ -56,13 +56,12 @@ class Rule:
     def from_words(cls, text: str, calendar: WorkingCalendar, zone: ZoneInfo) -> "Rule":
         """Read words such as "every working day at 06:30". Raises CasehandError."""
         plain = " ".join(text.lower().split())
-        named = read_days(plain, replace(calendar, zone=zone))
-        if named is None or named[1] is None:
+        days, clock = read_days(plain, replace(calendar, zone=zone)) or (None, None)
+        if days is None or clock is None:
             raise CasehandError(
                 'it says no days and time that come again: give such as "every working day at 06:30" or '
                 '"the third working day of the month at 06:30"'
             )
-        days, clock = named
         return cls(plain, days, (clock,), zone)
 
     def after(self, at: datetime) -> Iterator[datetime]:
