@@ -27,6 +27,7 @@ FORBIDDEN = {
     "casehand.workflows": ("casehand.worker", "casehand.console"),
     "casehand.worker": ("casehand.console",),
     "casehand.settings": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
+    "casehand.schedule": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
     "casehand.tell": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
     "casehand.logs": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
 }
