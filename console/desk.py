@@ -58,6 +58,7 @@ from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
 from casehand.queue.notices import Notice, notices
+from casehand.queue.overdue import PastDue as PastDue
 from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.results import RowResult
@@ -273,25 +274,43 @@ class Desk:
         urgency.set_priority(self.ledger, case, priority, self.person.id)
         self._nudge()
 
-    def answer(self, case: str, given: str | Mapping[str, str], seen: int | None = None) -> None:
-        """Answer what the case asks, and queue it again.
+    def answer(
+        self,
+        case: str,
+        given: str | Mapping[str, str],
+        seen: int | None = None,
+        *,
+        may_be_late: bool = False,
+    ) -> None:
+        """Answer what the case asks, and queue it again. Raises PastDue unless it may be late.
 
         `given` is one of the choices; for a form, JSON, or what was typed into each of its fields. Raises
         WrongFields that says of every field of a form what it must be.
         """
         over = self._check(case, Action.ANSWER)
         seen, value = self._read_answer(case, given, seen)
-        escalations.answer(self.ledger, case, value, self.person.id, seen, over_others=over)
+        escalations.answer(
+            self.ledger, case, value, self.person.id, seen, over_others=over, may_be_late=may_be_late
+        )
         self._nudge()
 
-    def send_back(self, case: str, amended: Mapping[str, str] | None = None, seen: int | None = None) -> None:
+    def send_back(
+        self,
+        case: str,
+        amended: Mapping[str, str] | None = None,
+        seen: int | None = None,
+        *,
+        may_be_late: bool = False,
+    ) -> None:
         """Queue the case again, perhaps with some fields amended as a person typed them.
 
-        Raises WrongFields that says of every field what it must be.
+        Raises WrongFields that says of every field what it must be, and PastDue unless it may be late.
         """
         over = self._check(case, Action.AMEND if amended else Action.RETURN)
         data = self._amended(case, amended) if amended else None
-        escalations.send_back(self.ledger, case, self.person.id, data, seen, over_others=over)
+        escalations.send_back(
+            self.ledger, case, self.person.id, data, seen, over_others=over, may_be_late=may_be_late
+        )
         self._nudge()
 
     def close(self, case: str, note: str, seen: int | None = None) -> None:
@@ -445,12 +464,15 @@ class Desk:
         priority: int = 0,
         not_before: datetime | None = None,
         due: datetime | None = None,
+        may_be_late: bool = False,
         again: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> BatchTaken:
         """Take a file in as a batch; the workers are not told yet."""
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
+        if due is not None and due <= self.ledger.clock() and not may_be_late:
+            raise PastDue(due)
         return intake.hand_in(
             self.ledger,
             workflow=found.name,
@@ -461,6 +483,8 @@ class Desk:
             priority=priority,
             not_before=not_before,
             due=due,
+            due_of=found.due_of,
+            may_be_late=may_be_late,
             again=again,
             progress=progress,
         )

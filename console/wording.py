@@ -19,6 +19,7 @@ WHY: Mapping[str, str] = {
     EscalationKind.FAILURE: "the system failed too often",
     EscalationKind.FAULT: "the workflow has a mistake",
     EscalationKind.IN_DOUBT: "it is not known whether a change was made",
+    EscalationKind.LATE: "its due date passed before it was begun",
 }
 
 MANY: Mapping[What, tuple[str, str, str]] = {

@@ -73,10 +73,20 @@ def pause(ledger: Ledger, kind: PauseKind, name: str, reason: str, by: str) -> b
     """Pause it; False when it was paused already (the first reason stands)."""
     try:
         with ledger.writing() as connection:
-            return _pause(connection, Pause(kind, name, reason, ledger.clock(), by))
+            return insert_pause(connection, Pause(kind, name, reason, ledger.clock(), by))
     except IntegrityError:
         # Another paused it between our look and our insert.
         return False
+
+
+def insert_pause(connection: Connection, new: Pause) -> bool:
+    """Pause it within a transaction; False when it was paused already. Raises IntegrityError beside another."""
+    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
+    if connection.execute(same).first():
+        return False
+    connection.execute(insert(schema.pauses).values(**asdict(new)))
+    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
+    return True
 
 
 def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
@@ -232,12 +242,3 @@ def _is_held_by(paused: Pause) -> ColumnElement[bool]:
             return Cases.workflow.in_(select(BotsOf.workflow).where(BotsOf.bot == paused.name))
         case PauseKind.EVERYTHING:
             return true()
-
-
-def _pause(connection: Connection, new: Pause) -> bool:
-    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
-    if connection.execute(same).first():
-        return False
-    connection.execute(insert(schema.pauses).values(**asdict(new)))
-    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
-    return True

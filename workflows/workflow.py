@@ -2,17 +2,25 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from casehand.bots.bot import Bot
+from casehand.queue.overdue import Late
+from casehand.queue.stopping import BatchStop
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData
 
 TIMEOUT = timedelta(minutes=5)
+STOP = BatchStop()
+LONDON = ZoneInfo("Europe/London")
+
+DueRule = Callable[[Any], date | datetime | None]
+"""Works out from a case's data by when it must be done: at a time, or by the end of a day; None for no date."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,21 @@ class Workflow:
     bots: Mapping[str, type[Bot]]  #: by the name of the function's parameter
     minutes_by_hand: float
     timeout: timedelta
+    due: DueRule | None = None
+    late: Late = Late.ESCALATE
+    batch_stop: BatchStop | None = field(default_factory=BatchStop)
+
+    def due_of(self, data: BaseModel) -> datetime | None:
+        """By when a case with this data must be done; None where the workflow has no rule, or that gives no date.
+
+        Raises TypeError when the rule gives anything else, and whatever the rule raises.
+        """
+        due = None if self.due is None else self.due(data)
+        if due is None or (isinstance(due, datetime) and due.tzinfo is not None):
+            return due
+        if isinstance(due, datetime) or not isinstance(due, date):
+            raise TypeError(f"{self.name}: a due date is a date, or a time with its zone, and not {due!r}")
+        return datetime.combine(due + timedelta(days=1), time.min, LONDON)
 
     def __call__(self, *args: Any, **kwargs: Any) -> BaseModel | None:
         """Work a case."""
@@ -43,20 +66,31 @@ class Workflow:
 
 
 def workflow(
-    name: str, *, reference: str, minutes_by_hand: float = 0, timeout: timedelta = TIMEOUT
+    name: str,
+    *,
+    reference: str,
+    minutes_by_hand: float = 0,
+    timeout: timedelta = TIMEOUT,
+    due: DueRule | None = None,
+    late: Literal["escalate", "cancel"] = "escalate",
+    batch_stop: BatchStop | None = STOP,
 ) -> Callable[[Callable[..., BaseModel | None]], Workflow]:
     """Declare a function as the workflow `name`, such as "housing-benefit/rent-change".
 
     The function's first parameter is `case: Case[Model]`, and each other is a bot. `reference` names the
     model's field that people search by; `minutes_by_hand` is what the case costs a person; an attempt that
-    takes longer than `timeout` is ended. Raises TypeError when the annotations do not say all that.
+    takes longer than `timeout` is ended. `due` works out from the data by when a case must be done, and `late`
+    says what becomes of one whose date passes before it is begun. `batch_stop` says when a batch stops itself;
+    None for never. Raises TypeError when the annotations do not say all that.
     """
 
     def declare(function: Callable[..., BaseModel | None]) -> Workflow:
         model, bots = _read_annotations(function)
         if reference not in model.model_fields:
             raise TypeError(f"{name}: {model.__name__} has no field {reference!r} to be the reference")
-        return Workflow(name, function, model, reference, bots, minutes_by_hand, timeout)
+        return Workflow(
+            name, function, model, reference, bots, minutes_by_hand, timeout, due, Late(late), batch_stop
+        )
 
     return declare
 
