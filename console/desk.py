@@ -472,7 +472,9 @@ class Desk:
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
         if due is not None and due <= self.ledger.clock() and not may_be_late:
-            raise PastDue(due)
+            raise CasehandError(
+                "that due date has passed already: correct it, or say that it may be late (--late)"
+            )
         return intake.hand_in(
             self.ledger,
             workflow=found.name,

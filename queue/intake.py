@@ -67,9 +67,9 @@ def hand_in(
     """Take a file in as a batch of cases for a workflow, in one transaction.
 
     `reference` is the model's field that names a case. By `due` each must be done, or else when `due_of` says;
-    where that fails, the row is rejected. `may_be_late` has them worked though that passes. A file with the same bytes is taken in once for
-    a workflow, unless `again`. `progress` hears how many rows have been read. Raises CasehandError,
-    having written nothing, when the file cannot be taken in.
+    where that fails, the row is rejected. `may_be_late` has them worked though that passes. A file with the same
+    bytes is taken in once for a workflow, unless `again`. `progress` hears how many rows have been read. Raises
+    CasehandError, having written nothing, when the file cannot be taken in.
     """
     for _ in range(TRIES):
         taken = None if again else earlier(ledger, workflow, digest_of(path))

@@ -10,8 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
-from casehand.queue.overdue import Late
-from casehand.queue.stopping import BatchStop
+from casehand.queue.policy import BatchStop, Late
 
 
 def make_known(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -16,6 +15,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.move import move
 from casehand.queue.order import IS_QUEUED
 from casehand.queue.outcome import EscalationKind
+from casehand.queue.policy import Late
 from casehand.queue.readiness import is_late
 from casehand.queue.state import State
 from casehand.queue.too_late import in_words
@@ -34,13 +34,6 @@ Cases = schema.cases.c
 Known = schema.workflows.c
 
 log = structlog.get_logger()
-
-
-class Late(StrEnum):
-    """What becomes of a case of a workflow whose due date passes before it is begun."""
-
-    ESCALATE = "escalate"  #: a person decides
-    CANCEL = "cancel"  #: unless something of it has been changed already: then a person decides
 
 
 class PastDue(CasehandError):

@@ -6,7 +6,6 @@ last to write sees what all of them wrote, so that it needs no lock, and no work
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +15,11 @@ from sqlalchemy.exc import IntegrityError
 from casehand.queue import pauses, schema
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import Pause, PauseKind
+from casehand.queue.policy import BatchStop
 from casehand.queue.state import State
 
 CASEHAND = "casehand"
 """Who paused a batch that stopped itself."""
-
-MOST = 1_000
-"""Cases in `first` at most."""
 
 LATER = 100
 """So many cases behind the first ones the verdict stands: workers that wrote at once have all looked by then."""
@@ -34,20 +31,6 @@ Known = schema.workflows.c
 
 LEFT = (State.DONE, State.ESCALATED, State.CLOSED)
 """Where the cases are that the robots have ended."""
-
-
-@dataclass(frozen=True)
-class BatchStop:
-    """When a batch stops itself: more than a share of its first ended cases wait for the same reason."""
-
-    share: float = 0.5  #: of `first`
-    first: int = 20  #: cases that ended first
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.share < 1 and 1 <= self.first <= MOST):
-            raise ValueError(
-                f"a batch stops at a share from 0 up to 1 of its first 1 to {MOST} cases, not {self}"
-            )
 
 
 def stop_if_wrong(ledger: Ledger, case: str) -> bool:

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from casehand.bots.bot import Bot
-from casehand.queue.overdue import Late
-from casehand.queue.stopping import BatchStop
+from casehand.queue.policy import BatchStop, Late
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData
 

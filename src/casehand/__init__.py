@@ -9,12 +9,14 @@ from casehand.exceptions import (
     SignInRefused,
     SystemException,
 )
+from casehand.queue.policy import BatchStop
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData, Personal
 from casehand.workflows.workflow import Workflow, workflow
 
 __all__ = [
     "Account",
+    "BatchStop",
     "Bot",
     "BusinessException",
     "Case",
