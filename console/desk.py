@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,7 @@ from casehand.queue.breaker import OpenBreaker, open_breakers
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
+from casehand.queue.calendar import WorkingCalendar
 from casehand.queue.cases import (
     CaseFilter,
     CaseLine,
@@ -79,6 +81,8 @@ from casehand.workflows.workflow import Workflow
 LONGEST = 10_000
 """Characters to a reason or note."""
 
+CALENDAR = WorkingCalendar()
+
 Cases = schema.cases.c
 
 
@@ -101,10 +105,12 @@ class Desk:
         workflows: Mapping[str, Workflow],
         person: Person,
         nudge: Callable[[], object],
+        calendar: WorkingCalendar = CALENDAR,
     ) -> None:
         self.ledger = ledger
         self.workflows = workflows
         self.person = person
+        self.calendar = calendar
         self._nudge = nudge
 
     # What may be seen and done.
@@ -485,7 +491,7 @@ class Desk:
             priority=priority,
             not_before=not_before,
             due=due,
-            due_of=found.due_of,
+            due_of=partial(found.due_of, calendar=self.calendar),
             may_be_late=may_be_late,
             again=again,
             progress=progress,

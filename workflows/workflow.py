@@ -3,23 +3,20 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
 from casehand.bots.bot import Bot
+from casehand.queue.calendar import WorkingCalendar
 from casehand.queue.policy import BatchStop, Late
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData
+from casehand.workflows.due import DueRule, WorkingDaysAfter, due_by
 
 TIMEOUT = timedelta(minutes=5)
 STOP = BatchStop()
-LONDON = ZoneInfo("Europe/London")
-
-DueRule = Callable[[Any], date | datetime | None]
-"""Works out from a case's data by when it must be done: at a time, or by the end of a day; None for no date."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +34,9 @@ class Workflow:
     late: Late = Late.ESCALATE
     batch_stop: BatchStop | None = field(default_factory=BatchStop)
 
-    def due_of(self, data: BaseModel) -> datetime | None:
-        """By when a case with this data must be done; None where the workflow has no rule, or that gives no date.
-
-        Raises TypeError when the rule gives anything else, and whatever the rule raises.
-        """
-        due = None if self.due is None else self.due(data)
-        if due is None or (isinstance(due, datetime) and due.tzinfo is not None):
-            return due
-        if isinstance(due, datetime) or not isinstance(due, date):
-            raise TypeError(f"{self.name}: a due date is a date, or a time with its zone, and not {due!r}")
-        return datetime.combine(due + timedelta(days=1), time.min, LONDON)
+    def due_of(self, data: BaseModel, calendar: WorkingCalendar) -> datetime | None:
+        """By when a case with this data must be done, by the workflow's rule; None for no date."""
+        return None if self.due is None else due_by(self.due, data, calendar)
 
     def __call__(self, *args: Any, **kwargs: Any) -> BaseModel | None:
         """Work a case."""
@@ -87,6 +76,10 @@ def workflow(
         model, bots = _read_annotations(function)
         if reference not in model.model_fields:
             raise TypeError(f"{name}: {model.__name__} has no field {reference!r} to be the reference")
+        if isinstance(due, WorkingDaysAfter) and due.field not in model.model_fields:
+            raise TypeError(
+                f"{name}: {model.__name__} has no field {due.field!r} to reckon the due date from"
+            )
         return Workflow(
             name, function, model, reference, bots, minutes_by_hand, timeout, due, Late(late), batch_stop
         )

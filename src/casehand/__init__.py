@@ -12,6 +12,7 @@ from casehand.exceptions import (
 from casehand.queue.policy import BatchStop
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData, Personal
+from casehand.workflows.due import working_days_after
 from casehand.workflows.workflow import Workflow, workflow
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "SystemException",
     "Workflow",
     "workflow",
+    "working_days_after",
 ]
