@@ -57,6 +57,7 @@ def enqueue(
     due: Annotated[
         datetime | None, typer.Option(help="When it must be done, in local time.", metavar="TIME")
     ] = None,
+    late: Annotated[bool, typer.Option("--late", help="Let them be worked though that passes.")] = False,
     again: Annotated[bool, typer.Option(help="Take the file in though it was before.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -69,6 +70,7 @@ def enqueue(
             priority=priority,
             not_before=_aware(not_before),
             due=_aware(due),
+            may_be_late=late,
             again=again,
             progress=report,
         )

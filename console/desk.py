@@ -7,8 +7,9 @@ the audit in the transaction of what it changes.
 import difflib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -31,6 +32,7 @@ from casehand.queue import (
     intake,
     pauses,
     results,
+    risk,
     schema,
     search,
     urgency,
@@ -46,6 +48,7 @@ from casehand.queue.calendar import WorkingCalendar
 from casehand.queue.cases import (
     CaseFilter,
     CaseLine,
+    CaseSort,
     CaseStory,
     counts,
     counts_by_batch,
@@ -64,6 +67,7 @@ from casehand.queue.overdue import PastDue as PastDue
 from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.results import RowResult
+from casehand.queue.risk import AtRisk, Why
 from casehand.queue.rolling import catch_up
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
@@ -190,6 +194,29 @@ class Desk:
     def count_held(self, paused: Pause) -> int:
         """How many cases that this person may know of wait for a pause, counted no further than COUNTED."""
         return pauses.count_held(self.ledger, paused, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def at_risk(self, workflow: str | None = None, batch: str | None = None) -> list[AtRisk]:
+        """What may miss its due date, of workflows that this person may know of."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        if workflow is not None:
+            mine = frozenset({workflow} if mine is None or workflow in mine else ())
+        return risk.at_risk(self.ledger, self._open_time, mine, batch)
+
+    def risk_of(self, line: CaseLine) -> Why | None:
+        """Why a queued case may miss its due date; None when it need not."""
+        self._check_right(Right.SEE_STRUCTURE, line.workflow)
+        return risk.risk_of(self.ledger, self._open_time, line.id)
+
+    def late(
+        self, workflow: str | None = None, batch: str | None = None, limit: int | None = None
+    ) -> list[CaseLine]:
+        """The cases that are not over and past their due date, that this person may know of; the oldest date first."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        seen = CaseFilter(batch, workflow=workflow, workflows=mine, overdue_at=self.ledger.clock())
+        found = list_cases(self.ledger, seen, CaseSort.DUE, limit=limit)
+        return [
+            one if self.may(Right.SEE_CASES, one.workflow) else replace(one, reason=None) for one in found
+        ]
 
     def story_of(self, line: CaseLine) -> CaseStory:
         """The whole story of a case; to whoever may not see what cases hold, what is left without that."""
@@ -509,6 +536,24 @@ class Desk:
         """A batch, if this person may know of it. Raises NoSuchBatch."""
         return batches.find_batch(self.ledger, name, self.workflows_with(Right.SEE_STRUCTURE))
 
+    def begin_change(
+        self, action: BulkAction, kind: PauseKind, name: str, reason: str, value: str | None
+    ) -> list[str]:
+        """Begin to act on all that is open of a batch, a workflow or a bot; the ids of the actions that do it."""
+        if kind is PauseKind.BATCH:
+            self._check_right(Right.ACT_ON_MANY, self.find_batch(name).workflow)
+            return [self.begin_bulk(action, BulkFilter(batch=name), reason, value)]
+        if kind not in (PauseKind.WORKFLOW, PauseKind.BOT):
+            raise CasehandError("say which batch, workflow or bot: nothing is done to everything at once")
+        self._check_name(kind, name)
+        concerned = sorted(pauses.workflows_held_by(self.ledger, kind, name))
+        for workflow in concerned:
+            self._check_right(Right.ACT_ON_MANY, workflow)
+        found = [one for one in concerned if self.preview_bulk(action, BulkFilter(workflow=one)).total]
+        if not found:
+            raise CasehandError("there are no such cases: nothing is to be done")
+        return [self.begin_bulk(action, BulkFilter(workflow=one), reason, value) for one in found]
+
     def cancel_batch(self, name: str, reason: str) -> str:
         """Cancel what of a batch is queued or waits for a person; returns the id of the bulk action that does it."""
         batch = self.find_batch(name)
@@ -531,7 +576,17 @@ class Desk:
         self._note_taken_out("rejects", name, kind)
         return sheet
 
-    # The checks that these share.
+    # The checks and measures that these share.
+
+    def _open_time(self, workflow: str, begin: datetime, end: datetime) -> timedelta:
+        """For how long all bots of a workflow are open; at all times, where that is not known here."""
+        found = self.workflows.get(workflow)
+        bots = [] if found is None else found.bots.values()
+        spans = [max(end - begin, timedelta())]
+        for bot in bots:
+            with suppress(ValueError):  # Its cases wait, and the bot is paused with that as the reason.
+                spans.append(bot.open_time(begin, end, self.calendar.is_working_day))
+        return min(spans)
 
     def _check(self, case: str, action: Action) -> bool:
         """Raise unless this person may act so; returns whether he may where somebody else has taken the case."""

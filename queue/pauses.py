@@ -174,6 +174,15 @@ def workflows_of_bots(ledger: Ledger) -> dict[str, set[str]]:
     return bots
 
 
+def bots_of_workflows(ledger: Ledger) -> dict[str, set[str]]:
+    """The bots that each workflow works with."""
+    workflows: dict[str, set[str]] = {}
+    for bot, names in workflows_of_bots(ledger).items():
+        for name in names:
+            workflows.setdefault(name, set()).add(bot)
+    return workflows
+
+
 def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None = None) -> set[str]:
     """The names of what the ledger knows and may be paused, only what concerns `workflows`, if given."""
     name, workflow = {

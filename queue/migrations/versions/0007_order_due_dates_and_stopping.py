@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_cases_queued_order",
         "cases",
-        ["state", *ORDER, "not_before"],
+        ["state", *ORDER, "not_before", "workflow", "batch"],
         unique=False,
         sqlite_where=QUEUED,
         postgresql_where=QUEUED,
