@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    and_,
     case,
     cast,
     exists,
@@ -49,6 +50,7 @@ class What(StrEnum):
     ESCALATION = "escalation"  #: a case of high priority waits for a person
     OVERDUE = "overdue"  #: a case waits for a person past its due date
     PAUSED = "paused"  #: a bot is paused, or its system fails case after case
+    STOPPED = "stopped"  #: a batch has stopped itself
     FINISHED = "finished"  #: nothing of a batch is open any more
     SUMMARY = "summary"  #: how things stand, once a day
 
@@ -80,6 +82,10 @@ class Standing:
     bots: tuple[str, ...]  #: paused or failing
 
 
+# Of a pause and its batch: it has stopped itself, and nobody has let it go on since.
+_HAS_STOPPED = and_(Pauses.kind == PauseKind.BATCH, Pauses.paused_at == Batches.stopped_at)
+
+
 def untold(
     connection: Connection, what: What, receiver: str, workflows: Workflows, now: datetime, most: int
 ) -> list[Occasion]:
@@ -91,6 +97,8 @@ def untold(
             return _overdue(connection, receiver, workflows, now, most)
         case What.PAUSED:
             return _paused(connection, receiver, workflows)
+        case What.STOPPED:
+            return _stopped(connection, receiver, workflows)
         case What.FINISHED:
             return _finished(connection, receiver, workflows, now, most)
         case What.SUMMARY:
@@ -114,9 +122,13 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
     waits = exists().where(Escalations.id == escalation, Escalations.settled_at.is_(None))
     paused = exists().where(Pauses.kind == PauseKind.BOT, Pauses.paused_at == Told.since)
     failing = exists().where(Breakers.opened_at == Told.since)
+    stopped = exists().where(
+        Pauses.name == Batches.id, Batches.id == Told.subject, Batches.stopped_at == Told.since, _HAS_STOPPED
+    )
     return or_(
         of_case & waits,
         (Told.what == What.PAUSED) & or_(paused, failing),
+        (Told.what == What.STOPPED) & stopped,
         Told.what.in_((What.FINISHED, What.SUMMARY)) & (Told.since > past),
     )
 
@@ -200,6 +212,20 @@ def _paused(connection: Connection, receiver: str, workflows: Workflows) -> list
     ]
     new = [occasion for occasion in found if not is_told(connection, occasion, receiver)]
     return sorted(new, key=lambda occasion: (occasion.since, occasion.subject))
+
+
+def _stopped(connection: Connection, receiver: str, workflows: Workflows) -> list[Occasion]:
+    query = (
+        select(Batches.id, Batches.stopped_at, Batches.workflow)
+        .join_from(schema.pauses, schema.batches, Batches.id == Pauses.name)
+        .where(_HAS_STOPPED, *_of(Batches.workflow, workflows))
+        .order_by(Batches.stopped_at, Batches.id)
+    )
+    found = [
+        Occasion(What.STOPPED, row.id, row.stopped_at, row.id, None, row.workflow)
+        for row in connection.execute(query)
+    ]
+    return [occasion for occasion in found if not is_told(connection, occasion, receiver)]
 
 
 def _finished(

@@ -87,6 +87,12 @@ DEEDS: Mapping[BulkAction, Deed] = {
         "Each case that is not over gets the same priority: higher is worked first.",
         "priority",
     ),
+    BulkAction.PUT_OFF: Deed(
+        "Put off",
+        "Put off",
+        "Each case that has not begun waits until the same date and time. Those in work go on.",
+        "begin",
+    ),
 }
 
 _FILTER = ("workflow", "batch", "state", "kind", "alike", "due_before", "assigned_to", "words")
@@ -95,6 +101,7 @@ _MISSING = {
     "to": "Enter whom the cases are given to",
     "due": "Enter by when, such as 24/11/2026 17:00",
     "priority": "Enter a whole number, such as 5",
+    "begin": "Enter when they may begin, such as 24/11/2026 07:00",
 }
 
 
@@ -275,13 +282,13 @@ def _value(request: Request, action: BulkAction, given: dict[str, str]) -> tuple
         return None, {}
     if not given[name].strip():
         return None, {name: _MISSING[name]}
-    if name != "due":
+    if name not in ("due", "begin"):
         return given[name], {}
     try:
-        due = moment_typed(given[name], request.app.state.site.zone)
+        moment = moment_typed(given[name], request.app.state.site.zone)
     except CasehandError as error:
         return None, {name: str(error)}
-    return (None if due is None else due.isoformat()), {}
+    return (None if moment is None else moment.isoformat()), {}
 
 
 def _have_grown(request: Request, action: BulkAction, choice: Choice, total: str) -> dict[str, str]:
