@@ -57,6 +57,7 @@ def home(request: Request) -> Response:
         unsent=0 if told == frozenset() else count_unsent(ledger, told),
         pauses=request.state.desk.paused(),
         breakers=request.state.desk.broken(),
+        at_risk=sum(one.number for one in request.state.desk.at_risk()),
     )
 
 

@@ -19,7 +19,7 @@ from casehand.console.web.rendering import render
 from casehand.console.web.sorting import LATEST_FIRST, sort_by_time
 from casehand.console.web.typed import moment_typed, see_and_say, sentence, typed, what_was_said
 from casehand.exceptions import CasehandError
-from casehand.queue.bulk import Bulk, BulkAction, Came, outcomes
+from casehand.queue.bulk import LATE, Bulk, BulkAction, Came, outcomes
 from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
@@ -147,7 +147,7 @@ def begin_bulk(request: Request) -> Response:
     desk: Desk = request.state.desk
     form = [(name, text) for name, text in request.state.form.multi_items() if isinstance(text, str)]
     choice = _choice(request, form)
-    given = typed(request, "action", "reason", "note", "to", "due", "priority", "total", "sure")
+    given = typed(request, "action", "reason", "note", "to", "due", "priority", "begin", "late", "total")
     action = _action(given["action"])
     if action is None or choice.is_empty or choice.errors:
         return _show_new(request, choice, action, given)
@@ -278,6 +278,8 @@ def _preview(desk: Desk, action: BulkAction, choice: Choice) -> Preview:
 def _value(request: Request, action: BulkAction, given: dict[str, str]) -> tuple[str | None, dict[str, str]]:
     """What more the action needs, as the ledger takes it, or what is wrong with it."""
     name = DEEDS[action].value
+    if action is BulkAction.RETURN:
+        return (LATE if given["late"] else None), {}
     if name is None:
         return None, {}
     if not given[name].strip():
