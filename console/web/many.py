@@ -147,7 +147,9 @@ def begin_bulk(request: Request) -> Response:
     desk: Desk = request.state.desk
     form = [(name, text) for name, text in request.state.form.multi_items() if isinstance(text, str)]
     choice = _choice(request, form)
-    given = typed(request, "action", "reason", "note", "to", "due", "priority", "begin", "late", "total")
+    given = typed(
+        request, "action", "reason", "note", "to", "due", "priority", "begin", "late", "total", "sure"
+    )
     action = _action(given["action"])
     if action is None or choice.is_empty or choice.errors:
         return _show_new(request, choice, action, given)
