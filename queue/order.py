@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain, islice, takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
@@ -64,7 +64,7 @@ def _ready(
     connection: Connection, now: datetime, order: Sequence[ColumnElement[Any]], most: int
 ) -> Sequence[Row[Any]]:
     timeout = schema.workflows.c.timeout_seconds
-    query = (
+    query: Select[Any] = (
         select(*BY_AGE, Cases.attempts, timeout)
         .join(schema.workflows, schema.workflows.c.name == Cases.workflow)
         .where(IS_QUEUED, READY)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, select, tuple_, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import asking, audit, commits, schema
@@ -70,7 +70,9 @@ def let_be_late(connection: Connection, case: str, at: datetime, by: str) -> Non
 
 def _page(ledger: Ledger, last: Row[Any] | None) -> Sequence[Row[Any]]:
     place = (Cases.due, Cases.id)
-    query = select(*place).where(IS_QUEUED, is_late(ledger.clock())).order_by(*place).limit(AT_ONCE)
+    query: Select[Any] = (
+        select(*place).where(IS_QUEUED, is_late(ledger.clock())).order_by(*place).limit(AT_ONCE)
+    )
     if last is not None:
         query = query.where(tuple_(*place) > tuple_(*last))
     with ledger.reading() as connection:

@@ -57,9 +57,10 @@ def at_risk(
     batch: str | None = None,
 ) -> list[AtRisk]:
     """What may miss its due date now, most urgent first; only of `workflows` and of the batch, if given."""
+    dated = select(Cases.id).where(IS_QUEUED, Cases.due.is_not(None)).limit(1)
     with ledger.reading() as connection:
-        rows = connection.execute(_groups()).all()
-    if all(row.due is None for row in rows):
+        rows = connection.execute(_groups()).all() if connection.execute(dated).first() else []
+    if not rows:
         return []
     forecast = _Forecast(ledger, open_time)
     found = (forecast.risk_of(row) for row in rows)
@@ -146,7 +147,7 @@ class _Forecast:
     def _in_time(self, row: Row[Any]) -> int:
         """How many cases are worked before the group's due date, if nothing else is."""
         if self._pace is None:
-            return self._ahead + row.number
+            return self._ahead + int(row.number)
         # To the hour: there may be thousands of due dates, and this is an estimate.
         begin, end = max(self._now, row.not_before), row.due.replace(minute=0, second=0, microsecond=0)
         span = (row.workflow, begin, end if end > begin else row.due)

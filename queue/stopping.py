@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from casehand.queue import pauses, schema
@@ -69,7 +69,7 @@ def _first_ended(connection: Connection, batch: str, first: int) -> Sequence[Row
     ids = connection.execute(some).scalars().all()
     if len(ids) > first + LATER:
         return []
-    ended = (
+    ended: Select[Any] = (
         select(Cases.state, Cases.escalated_alike)
         .join_from(
             schema.attempts,
