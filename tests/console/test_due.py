@@ -84,17 +84,19 @@ def test_a_workflow_is_changed_as_a_whole_and_what_there_is_not_is_refused(
 
 
 def test_a_batch_that_goes_wrong_stops_itself_and_goes_on_when_it_is_resumed(casehand: Any) -> None:
-    casehand.hand_in(*(f"T{number:03},999.00,pay" for number in range(14)))
+    casehand.hand_in(*(f"T{number:03},999.00,pay" for number in range(30)))
     batch = casehand.json("cases")[0]["batch"]
 
     assert casehand.work() == 3
 
-    assert casehand.json("status")["escalated"] == 11
-    assert casehand.json("status")["queued"] == 3
+    counted = casehand.json("status")
+    # Those that other lanes had in hand when the eleventh was escalated come to their end.
+    assert 11 <= counted["escalated"] <= 20
+    assert counted["queued"] == 30 - counted["escalated"]
     (notice,) = [one for one in casehand.json("escalations") if one["kind"] == "notice"]
     assert notice["subject"] == f"batch {batch}"
     assert "stopped itself" in notice["reason"]
 
     assert casehand("resume", "batch", batch).returncode == 0
     casehand.work()
-    assert casehand.json("status")["escalated"] == 14
+    assert casehand.json("status")["escalated"] == 30
