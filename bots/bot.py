@@ -162,6 +162,15 @@ class Bot:
         return min(cls.sessions, cls.account_sessions * accounts)
 
     @classmethod
+    def open_time(
+        cls, begin: datetime, end: datetime, is_working: Callable[[date], bool] | None = None
+    ) -> timedelta:
+        """For how long it is open between two moments. Raises ValueError for hours that cannot be kept to."""
+        if cls.hours is None:
+            return max(end - begin, timedelta())
+        return Hours.parse(cls.hours, cls.closed, is_working).open_time(begin, end)
+
+    @classmethod
     def must_wait_until(
         cls, now: datetime, length: timedelta, is_working: Callable[[date], bool] | None = None
     ) -> datetime | None:

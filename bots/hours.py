@@ -69,6 +69,17 @@ class Hours:
             for day in (date(2001, 1, 1) + timedelta(days=ahead) for ahead in range(7))
         )
 
+    def open_time(self, begin: datetime, end: datetime) -> timedelta:
+        """For how long it is open between two moments, LOOK_AHEAD_DAYS ahead at most."""
+        total, day = timedelta(), begin.astimezone(self.zone).date()
+        for one in (day + timedelta(days=ahead) for ahead in range(LOOK_AHEAD_DAYS)):
+            opens, closes = max(self._opening(one), begin), min(self._closing(one), end)
+            if opens >= end:
+                break
+            if self._is_day(one) and closes > opens:
+                total += closes - opens
+        return total
+
     def next_opening(self, at: datetime) -> datetime:
         """The next time it opens after `at`. Raises ValueError when it never does."""
         today = at.astimezone(self.zone).date()

@@ -60,6 +60,7 @@ def enqueue(
         str | None,
         typer.Option(help='When it must be done: a local time, or "within 5 working days".', metavar="TIME"),
     ] = None,
+    late: Annotated[bool, typer.Option("--late", help="Let them be worked though that passes.")] = False,
     again: Annotated[bool, typer.Option(help="Take the file in though it was before.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -72,6 +73,7 @@ def enqueue(
             priority=priority,
             not_before=as_moment(not_before, "--not-before", office),
             due=as_moment(due, "--due", office, Edge.END),
+            may_be_late=late,
             again=again,
             progress=report,
         )

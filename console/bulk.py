@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from threading import Event
 from typing import Annotated
@@ -24,7 +25,7 @@ from casehand.console.listing import (
 )
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
-from casehand.queue.bulk import Bulk, BulkAction, BulkState, Came, outcomes
+from casehand.queue.bulk import LATE, Bulk, BulkAction, BulkState, Came, outcomes
 from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.bulk_turn import end_turn
 from casehand.queue.outcome import EscalationKind
@@ -70,6 +71,12 @@ def begin(
         str | None, typer.Option(help='For set due: by when, or "within 5 working days".', metavar="TIME")
     ] = None,
     priority: Annotated[int | None, typer.Option(help="For set priority: higher is worked first.")] = None,
+    not_before: Annotated[
+        str | None, typer.Option(help='For put off: until when, or "tomorrow at 9".', metavar="TIME")
+    ] = None,
+    late: Annotated[
+        bool, typer.Option("--late", help="For return: work them though their due date has passed.")
+    ] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Only show how many cases these are, and the first.")
     ] = False,
@@ -89,8 +96,9 @@ def begin(
     if preview:
         _show_preview(office.desk.preview_bulk(action, which), json)
         return
+    begins = as_moment(not_before, "--not-before", office)
     by_when = as_moment(due, "--due", office, Edge.END)
-    value = _value(action, note=note, to=to, due=by_when, priority=priority)
+    value = _value(action, note=note, to=to, due=by_when, priority=priority, not_before=begins, late=late)
     why = given_or_asked(reason, "--reason", "Why")
     if not yes:
         _ask(office, action, which, case or [])
@@ -150,7 +158,7 @@ def pause(which: Which, json: Json = False) -> None:
     """Let it wait: what was done stays done."""
     office = Office()
     office.desk.pause_bulk(which)
-    _show(office.desk.find_bulk(which), json)
+    report(office.desk.find_bulk(which), json)
 
 
 @app.command()
@@ -166,26 +174,42 @@ def cancel(which: Which, json: Json = False) -> None:
     """End it: what was done stays done."""
     office = Office()
     office.desk.cancel_bulk(which)
-    _show(office.desk.find_bulk(which), json)
+    report(office.desk.find_bulk(which), json)
 
 
 def _value(
-    action: BulkAction, *, note: str | None, to: str | None, due: datetime | None, priority: int | None
+    action: BulkAction,
+    *,
+    note: str | None,
+    to: str | None,
+    due: datetime | None,
+    priority: int | None,
+    not_before: datetime | None,
+    late: bool,
 ) -> str | None:
     """What the action needs. Raises BadParameter when it is missing, or another's is given."""
     given = {
         BulkAction.CLOSE: ("--note", note),
         BulkAction.HAND_ON: ("--to", to),
-        BulkAction.SET_DUE: ("--due", None if due is None else due.isoformat()),
-        BulkAction.SET_PRIORITY: ("--priority", None if priority is None else str(priority)),
+        BulkAction.SET_DUE: ("--due", as_value(due)),
+        BulkAction.SET_PRIORITY: ("--priority", as_value(priority)),
+        BulkAction.PUT_OFF: ("--not-before", as_value(not_before)),
+        BulkAction.RETURN: ("--late", LATE if late else None),
     }
     for other, (option, value) in given.items():
         if other is not action and value is not None:
             raise typer.BadParameter(f"{option} is for `{other}`")
     option, value = given.get(action, ("", None))
-    if option and value is None:
+    if option and value is None and action is not BulkAction.RETURN:
         raise typer.BadParameter(f"to {action}, give {option}")
     return value
+
+
+def as_value(given: datetime | int | None) -> str | None:
+    """A local time or a number as a bulk action takes it."""
+    if isinstance(given, datetime):
+        return given.astimezone().isoformat()
+    return None if given is None else str(given)
 
 
 def _ask(office: Office, action: BulkAction, which: BulkFilter, cases: list[str]) -> None:
@@ -216,16 +240,22 @@ def _show_preview(found: Preview, json: bool) -> None:
 def _follow(office: Office, which: str, wait: bool, json: bool) -> None:
     """Work it through, unless another process does, and show how far it is."""
     if wait:
-        holder = f"bulk.{os.getpid()}"
-        try:
-            _work(office, which, holder, quiet=json)
-        finally:
-            end_turn(office.ledger, holder)
-        office.nudge()
+        work_through(office, [which], quiet=json)
     bulk = office.desk.find_bulk(which)
-    _show(bulk, json)
+    report(bulk, json)
     if bulk.refused:
         raise typer.Exit(NEEDS_A_PERSON)
+
+
+def work_through(office: Office, several: Sequence[str], *, quiet: bool) -> None:
+    """Work bulk actions through, one after another, unless another process does; a bar shows how far each is."""
+    holder = f"bulk.{os.getpid()}"
+    try:
+        for which in several:
+            _work(office, which, holder, quiet=quiet)
+    finally:
+        end_turn(office.ledger, holder)
+    office.nudge()
 
 
 def _work(office: Office, which: str, holder: str, quiet: bool) -> None:
@@ -245,7 +275,8 @@ def _work(office: Office, which: str, holder: str, quiet: bool) -> None:
             before = now
 
 
-def _show(bulk: Bulk, json: bool) -> None:
+def report(bulk: Bulk, json: bool) -> None:
+    """Show how far a bulk action is."""
     if json:
         show_json(bulk)
     else:

@@ -20,6 +20,8 @@ COMMANDS = {
     "escalations": ("escalations",),
     "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
+    "changing": ("cancel", "change"),
+    "due": ("due",),
     "web.server": ("console",),
     "figures": ("figures",),
     "audit": ("audit",),

@@ -7,8 +7,10 @@ the audit in the transaction of what it changes.
 import difflib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,6 +32,7 @@ from casehand.queue import (
     intake,
     pauses,
     results,
+    risk,
     schema,
     search,
     urgency,
@@ -41,9 +44,11 @@ from casehand.queue.breaker import OpenBreaker, open_breakers
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
+from casehand.queue.calendar import WorkingCalendar
 from casehand.queue.cases import (
     CaseFilter,
     CaseLine,
+    CaseSort,
     CaseStory,
     counts,
     counts_by_batch,
@@ -58,9 +63,11 @@ from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
 from casehand.queue.notices import Notice, notices
+from casehand.queue.overdue import PastDue as PastDue
 from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.results import RowResult
+from casehand.queue.risk import AtRisk, Why
 from casehand.queue.rolling import catch_up
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
@@ -77,6 +84,8 @@ from casehand.workflows.workflow import Workflow
 
 LONGEST = 10_000
 """Characters to a reason or note."""
+
+CALENDAR = WorkingCalendar()
 
 Cases = schema.cases.c
 
@@ -100,10 +109,12 @@ class Desk:
         workflows: Mapping[str, Workflow],
         person: Person,
         nudge: Callable[[], object],
+        calendar: WorkingCalendar = CALENDAR,
     ) -> None:
         self.ledger = ledger
         self.workflows = workflows
         self.person = person
+        self.calendar = calendar
         self._nudge = nudge
 
     # What may be seen and done.
@@ -183,6 +194,29 @@ class Desk:
     def count_held(self, paused: Pause) -> int:
         """How many cases that this person may know of wait for a pause, counted no further than COUNTED."""
         return pauses.count_held(self.ledger, paused, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def at_risk(self, workflow: str | None = None, batch: str | None = None) -> list[AtRisk]:
+        """What may miss its due date, of workflows that this person may know of."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        if workflow is not None:
+            mine = frozenset({workflow} if mine is None or workflow in mine else ())
+        return risk.at_risk(self.ledger, self._open_time, mine, batch)
+
+    def risk_of(self, line: CaseLine) -> Why | None:
+        """Why a queued case may miss its due date; None when it need not."""
+        self._check_right(Right.SEE_STRUCTURE, line.workflow)
+        return risk.risk_of(self.ledger, self._open_time, line.id)
+
+    def late(
+        self, workflow: str | None = None, batch: str | None = None, limit: int | None = None
+    ) -> list[CaseLine]:
+        """The cases that are not over and past their due date, that this person may know of; the oldest date first."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        seen = CaseFilter(batch, workflow=workflow, workflows=mine, overdue_at=self.ledger.clock())
+        found = list_cases(self.ledger, seen, CaseSort.DUE, limit=limit)
+        return [
+            one if self.may(Right.SEE_CASES, one.workflow) else replace(one, reason=None) for one in found
+        ]
 
     def story_of(self, line: CaseLine) -> CaseStory:
         """The whole story of a case; to whoever may not see what cases hold, what is left without that."""
@@ -273,25 +307,43 @@ class Desk:
         urgency.set_priority(self.ledger, case, priority, self.person.id)
         self._nudge()
 
-    def answer(self, case: str, given: str | Mapping[str, str], seen: int | None = None) -> None:
-        """Answer what the case asks, and queue it again.
+    def answer(
+        self,
+        case: str,
+        given: str | Mapping[str, str],
+        seen: int | None = None,
+        *,
+        may_be_late: bool = False,
+    ) -> None:
+        """Answer what the case asks, and queue it again. Raises PastDue unless it may be late.
 
         `given` is one of the choices; for a form, JSON, or what was typed into each of its fields. Raises
         WrongFields that says of every field of a form what it must be.
         """
         over = self._check(case, Action.ANSWER)
         seen, value = self._read_answer(case, given, seen)
-        escalations.answer(self.ledger, case, value, self.person.id, seen, over_others=over)
+        escalations.answer(
+            self.ledger, case, value, self.person.id, seen, over_others=over, may_be_late=may_be_late
+        )
         self._nudge()
 
-    def send_back(self, case: str, amended: Mapping[str, str] | None = None, seen: int | None = None) -> None:
+    def send_back(
+        self,
+        case: str,
+        amended: Mapping[str, str] | None = None,
+        seen: int | None = None,
+        *,
+        may_be_late: bool = False,
+    ) -> None:
         """Queue the case again, perhaps with some fields amended as a person typed them.
 
-        Raises WrongFields that says of every field what it must be.
+        Raises WrongFields that says of every field what it must be, and PastDue unless it may be late.
         """
         over = self._check(case, Action.AMEND if amended else Action.RETURN)
         data = self._amended(case, amended) if amended else None
-        escalations.send_back(self.ledger, case, self.person.id, data, seen, over_others=over)
+        escalations.send_back(
+            self.ledger, case, self.person.id, data, seen, over_others=over, may_be_late=may_be_late
+        )
         self._nudge()
 
     def close(self, case: str, note: str, seen: int | None = None) -> None:
@@ -445,6 +497,7 @@ class Desk:
         priority: int = 0,
         not_before: datetime | None = None,
         due: datetime | None = None,
+        may_be_late: bool = False,
         again: bool = False,
         known_by: str | None = None,
         progress: Callable[[int], None] | None = None,
@@ -452,6 +505,10 @@ class Desk:
         """Take a file in as a batch; the workers are not told yet."""
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
+        if due is not None and due <= self.ledger.clock() and not may_be_late:
+            raise CasehandError(
+                "that due date has passed already: correct it, or say that it may be late (--late)"
+            )
         return intake.hand_in(
             self.ledger,
             workflow=found.name,
@@ -462,6 +519,8 @@ class Desk:
             priority=priority,
             not_before=not_before,
             due=due,
+            due_of=partial(found.due_of, calendar=self.calendar),
+            may_be_late=may_be_late,
             again=again,
             known_by=known_by,
             progress=progress,
@@ -478,6 +537,24 @@ class Desk:
     def find_batch(self, name: str) -> BatchLine:
         """A batch, if this person may know of it. Raises NoSuchBatch."""
         return batches.find_batch(self.ledger, name, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def begin_change(
+        self, action: BulkAction, kind: PauseKind, name: str, reason: str, value: str | None
+    ) -> list[str]:
+        """Begin to act on all that is open of a batch, a workflow or a bot; the ids of the actions that do it."""
+        if kind is PauseKind.BATCH:
+            self._check_right(Right.ACT_ON_MANY, self.find_batch(name).workflow)
+            return [self.begin_bulk(action, BulkFilter(batch=name), reason, value)]
+        if kind not in (PauseKind.WORKFLOW, PauseKind.BOT):
+            raise CasehandError("say which batch, workflow or bot: nothing is done to everything at once")
+        self._check_name(kind, name)
+        concerned = sorted(pauses.workflows_held_by(self.ledger, kind, name))
+        for workflow in concerned:
+            self._check_right(Right.ACT_ON_MANY, workflow)
+        found = [one for one in concerned if self.preview_bulk(action, BulkFilter(workflow=one)).total]
+        if not found:
+            raise CasehandError("there are no such cases: nothing is to be done")
+        return [self.begin_bulk(action, BulkFilter(workflow=one), reason, value) for one in found]
 
     def cancel_batch(self, name: str, reason: str) -> str:
         """Cancel what of a batch is queued or waits for a person; returns the id of the bulk action that does it."""
@@ -501,7 +578,17 @@ class Desk:
         self._note_taken_out("rejects", name, kind)
         return sheet
 
-    # The checks that these share.
+    # The checks and measures that these share.
+
+    def _open_time(self, workflow: str, begin: datetime, end: datetime) -> timedelta:
+        """For how long all bots of a workflow are open; at all times, where that is not known here."""
+        found = self.workflows.get(workflow)
+        bots = [] if found is None else found.bots.values()
+        spans = [max(end - begin, timedelta())]
+        for bot in bots:
+            with suppress(ValueError):  # Its cases wait, and the bot is paused with that as the reason.
+                spans.append(bot.open_time(begin, end, self.calendar.is_working_day))
+        return min(spans)
 
     def _check(self, case: str, action: Action) -> bool:
         """Raise unless this person may act so; returns whether he may where somebody else has taken the case."""

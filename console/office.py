@@ -45,7 +45,8 @@ class Office:
     @cached_property
     def desk(self) -> Desk:
         """All that a person may do."""
-        return Desk(self.ledger, self.workflows, self.person, self.nudge)
+        calendar = self.settings.working_calendar
+        return Desk(self.ledger, self.workflows, self.person, self.nudge, calendar)
 
     def workflow(self, name: str) -> Workflow:
         """The workflow of that name, made known to the ledger. Raises CasehandError when it could never begin."""

@@ -19,6 +19,7 @@ WHY: Mapping[str, str] = {
     EscalationKind.FAILURE: "the system failed too often",
     EscalationKind.FAULT: "the workflow has a mistake",
     EscalationKind.IN_DOUBT: "it is not known whether a change was made",
+    EscalationKind.LATE: "its due date passed before it was begun",
 }
 
 MANY: Mapping[What, tuple[str, str, str]] = {
@@ -26,6 +27,7 @@ MANY: Mapping[What, tuple[str, str, str]] = {
     What.OVERDUE: ("case", "", "is past its due date|are past their due dates"),
     What.PAUSED: ("bot", "", "is paused or held up|are paused or held up"),
     What.RUN: ("scheduled run", "", "went wrong|went wrong"),
+    What.STOPPED: ("batch", "", "has stopped itself|have stopped themselves"),
     What.FINISHED: ("batch", "", "is finished|are finished"),
 }
 """What they are, which of them, and what is said of one or of several."""
@@ -43,6 +45,8 @@ def word_one(occasion: Occasion, links: Links) -> Wording:
             return _of_bot(occasion, links)
         case What.RUN:
             return _of_run(occasion, links)
+        case What.STOPPED:
+            return _of_stopped(occasion, links)
         case _:
             return _of_batch(occasion, links)
 
@@ -55,9 +59,9 @@ def word_many(what: What, by_workflow: Mapping[str | None, int], links: Links) -
     how_many = counted(number, noun).replace("batchs", "batches").replace(str(number), f"{number:,}", 1)
     said = " ".join(part for part in (how_many, which, verb) if part)
     rows = [f"{name}: {of:,}" for name, of in sorted(by_workflow.items(), key=str) if name is not None]
-    link = {What.PAUSED: links.to_home, What.RUN: links.to_home, What.FINISHED: links.to_batches}.get(
-        what, links.to_escalations
-    )
+    homes = dict.fromkeys((What.PAUSED, What.RUN), links.to_home)
+    batches = dict.fromkeys((What.STOPPED, What.FINISHED), links.to_batches)
+    link = {**homes, **batches}.get(what, links.to_escalations)
     return Wording(f"Casehand: {said}", _paragraphs(f"{said}.", "\n".join(rows), link()))
 
 
@@ -139,6 +143,17 @@ def _of_run(occasion: Occasion, links: Links) -> Wording:
         links.to_home(),
     )
     return Wording(f"Casehand: {said[0].lower()}{said[1:]}", _paragraphs(*body))
+
+
+def _of_stopped(occasion: Occasion, links: Links) -> Wording:
+    name = plain(occasion.name)
+    body = (
+        f"The batch {name} stopped itself at {in_words(occasion.since)}: too many of its first cases need a person "
+        "for the same reason. The rest waits until somebody resumes it.",
+        f"Workflow: {occasion.workflow}",
+        links.to_batch(occasion.name),
+    )
+    return Wording(f"Casehand: the batch {name} has stopped itself", _paragraphs(*body))
 
 
 def _of_batch(occasion: Occasion, links: Links) -> Wording:

@@ -21,12 +21,20 @@ from casehand.queue.check import Accepted, Kind, Rejection, as_stored, check, ti
 from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, digest_of, read_table
 from casehand.queue.state import State
+from casehand.queue.urgency import checked_due
 
 ROWS_AT_ONCE = 2_000
 ROWS_BEFORE_WRITING = 100_000
 TRIES = 5
 LONGEST_NAME = 80
 LOCK = 20172
+
+DueOf = Callable[[Any], datetime | None]
+"""Works out from a case's data by when it must be done."""
+
+
+def no_date(data: object) -> None:
+    """The rule of a workflow that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +60,19 @@ def hand_in(
     priority: int = 0,
     not_before: datetime | None = None,
     due: datetime | None = None,
+    due_of: DueOf = no_date,
+    may_be_late: bool = False,
     again: bool = False,
     known_by: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> BatchTaken:
     """Take a file in as a batch of cases for a workflow, in one transaction.
 
-    `reference` is the model's field that names a case. A file with the same bytes is taken in once for
-    a workflow, unless `again`; one that is `known_by` some words counts as the same as what was known by them
-    before. `progress` hears how many rows have been read. Raises CasehandError, having written nothing, when the
-    file cannot be taken in.
+    `reference` is the model's field that names a case. By `due` each must be done, or else when `due_of` says;
+    where that fails, the row is rejected. `may_be_late` has them worked though that passes. A file with the same
+    bytes is taken in once for a workflow, unless `again`; one that is `known_by` some words counts as the same as
+    what was known by them before. `progress` hears how many rows have been read. Raises CasehandError, having
+    written nothing, when the file cannot be taken in.
     """
     known = None if known_by is None else sha256(known_by.encode()).hexdigest()
     for _ in range(TRIES):
@@ -80,6 +91,8 @@ def hand_in(
             priority=priority,
             not_before=not_before,
             due=due,
+            due_of=due_of,
+            may_be_late=may_be_late,
         )
         try:
             return intake.take_in(_counted(check(table, model, reference), progress))
@@ -161,6 +174,8 @@ class _Intake:
     priority: int
     not_before: datetime | None
     due: datetime | None
+    due_of: DueOf
+    may_be_late: bool
 
     def __post_init__(self) -> None:
         self._now = self.ledger.clock()
@@ -184,17 +199,27 @@ class _Intake:
     def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
         written = as_written(self.table.header, verdict.row)
         row = self._key.seal(json.dumps(written, ensure_ascii=False).encode())
-        if isinstance(verdict, Rejection):
-            return _Sealed(rejected=True, values=self._rejection(verdict, row), row=row)
-        return _Sealed(rejected=False, values=self._case(verdict), row=row)
+        dated = verdict if isinstance(verdict, Rejection) else self._dated(verdict)
+        if isinstance(dated, Rejection):
+            return _Sealed(rejected=True, values=self._rejection(dated, row), row=row)
+        accepted, due = dated
+        return _Sealed(rejected=False, values=self._case(accepted, due), row=row)
 
-    def _case(self, accepted: Accepted) -> dict[str, Any]:
+    def _dated(self, accepted: Accepted) -> tuple[Accepted, datetime | None] | Rejection:
+        try:
+            return accepted, checked_due(self.due or self.due_of(accepted.data))
+        except Exception as error:  # noqa: BLE001 — the workflow's own code, which must cost no other row
+            reason = f"the workflow cannot work out by when it is due ({type(error).__name__})"
+            return Rejection(accepted.line, Kind.REJECTED, None, reason, accepted.reference, accepted.row)
+
+    def _case(self, accepted: Accepted, due: datetime | None) -> dict[str, Any]:
         case = self.ledger.new_id()
         key, wrapped = self.ledger.vault.new_key(case)
         return {
             "id": case,
             "reference": accepted.reference,
             "line": accepted.line,
+            "due": due,
             "key": wrapped,
             "sealed_data": key.seal(as_stored(accepted.data)),
         }
@@ -267,7 +292,7 @@ class _Intake:
             "state": State.QUEUED,
             "priority": self.priority,
             "not_before": self.not_before or self._now,
-            "due": self.due,
+            "may_be_late": self.may_be_late,
             "attempts": 0,
             "failures": 0,
             "crashes": 0,

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    and_,
     case,
     cast,
     exists,
@@ -51,6 +52,7 @@ class What(StrEnum):
     OVERDUE = "overdue"  #: a case waits for a person past its due date
     PAUSED = "paused"  #: a bot is paused, or its system fails case after case
     RUN = "run"  #: a run of a schedule failed, or did not hand in all there was
+    STOPPED = "stopped"  #: a batch has stopped itself
     FINISHED = "finished"  #: nothing of a batch is open any more
     SUMMARY = "summary"  #: how things stand, once a day
 
@@ -82,6 +84,10 @@ class Standing:
     bots: tuple[str, ...]  #: paused or failing
 
 
+# Of a pause and its batch: it has stopped itself, and nobody has let it go on since.
+_HAS_STOPPED = and_(Pauses.kind == PauseKind.BATCH, Pauses.paused_at == Batches.stopped_at)
+
+
 def untold(
     connection: Connection, what: What, receiver: str, workflows: Workflows, now: datetime, most: int
 ) -> list[Occasion]:
@@ -95,6 +101,8 @@ def untold(
             return _paused(connection, receiver, workflows)
         case What.RUN:
             return _runs(connection, receiver, workflows, most)
+        case What.STOPPED:
+            return _stopped(connection, receiver, workflows)
         case What.FINISHED:
             return _finished(connection, receiver, workflows, now, most)
         case What.SUMMARY:
@@ -119,10 +127,14 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
     paused = exists().where(Pauses.kind == PauseKind.BOT, Pauses.paused_at == Told.since)
     failing = exists().where(Breakers.opened_at == Told.since)
     unseen = exists().where(Slots.schedule == Told.subject, Slots.ended_at == Told.since, *_unseen())
+    stopped = exists().where(
+        Pauses.name == Batches.id, Batches.id == Told.subject, Batches.stopped_at == Told.since, _HAS_STOPPED
+    )
     return or_(
         of_case & waits,
         (Told.what == What.PAUSED) & or_(paused, failing),
         (Told.what == What.RUN) & unseen,
+        (Told.what == What.STOPPED) & stopped,
         Told.what.in_((What.FINISHED, What.SUMMARY)) & (Told.since > past),
     )
 
@@ -222,6 +234,18 @@ def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int
 
 def _unseen() -> list[ColumnElement[bool]]:
     return [Slots.concerns, Slots.seen_at.is_(None)]
+def _stopped(connection: Connection, receiver: str, workflows: Workflows) -> list[Occasion]:
+    query = (
+        select(Batches.id, Batches.stopped_at, Batches.workflow)
+        .join_from(schema.pauses, schema.batches, Batches.id == Pauses.name)
+        .where(_HAS_STOPPED, *_of(Batches.workflow, workflows))
+        .order_by(Batches.stopped_at, Batches.id)
+    )
+    found = [
+        Occasion(What.STOPPED, row.id, row.stopped_at, row.id, None, row.workflow)
+        for row in connection.execute(query)
+    ]
+    return [occasion for occasion in found if not is_told(connection, occasion, receiver)]
 
 
 def _finished(

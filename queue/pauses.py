@@ -76,10 +76,20 @@ def pause(ledger: Ledger, kind: PauseKind, name: str, reason: str, by: str) -> b
     """Pause it; False when it was paused already (the first reason stands)."""
     try:
         with ledger.writing() as connection:
-            return _pause(connection, Pause(kind, name, reason, ledger.clock(), by))
+            return insert_pause(connection, Pause(kind, name, reason, ledger.clock(), by))
     except IntegrityError:
         # Another paused it between our look and our insert.
         return False
+
+
+def insert_pause(connection: Connection, new: Pause) -> bool:
+    """Pause it within a transaction; False when it was paused already. Raises IntegrityError beside another."""
+    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
+    if connection.execute(same).first():
+        return False
+    connection.execute(insert(schema.pauses).values(**asdict(new)))
+    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
+    return True
 
 
 def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
@@ -170,6 +180,15 @@ def workflows_of_bots(ledger: Ledger) -> dict[str, set[str]]:
     return bots
 
 
+def bots_of_workflows(ledger: Ledger) -> dict[str, set[str]]:
+    """The bots that each workflow works with."""
+    workflows: dict[str, set[str]] = {}
+    for bot, names in workflows_of_bots(ledger).items():
+        for name in names:
+            workflows.setdefault(name, set()).add(bot)
+    return workflows
+
+
 def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None = None) -> set[str]:
     """The names of what the ledger knows and may be paused, only what concerns `workflows`, if given."""
     name, workflow = {
@@ -252,12 +271,3 @@ def _is_held_by(paused: Pause) -> ColumnElement[bool]:
             return false()  # It holds back what is to be handed in, and no case.
         case PauseKind.EVERYTHING:
             return true()
-
-
-def _pause(connection: Connection, new: Pause) -> bool:
-    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
-    if connection.execute(same).first():
-        return False
-    connection.execute(insert(schema.pauses).values(**asdict(new)))
-    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
-    return True

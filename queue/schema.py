@@ -18,9 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -66,6 +67,7 @@ OPEN_STATES = "state IN ('queued', 'working', 'escalated')"
 HAS_DUE = "due IS NOT NULL"
 IS_WAITING = "settled_at IS NULL"
 IS_ESCALATED = "state = 'escalated'"
+IS_QUEUED = "state = 'queued'"
 
 workflows = Table(
     "workflows",
@@ -73,6 +75,11 @@ workflows = Table(
     Column("name", String(200), primary_key=True),
     Column("timeout_seconds", Integer, nullable=False),
     Column("minutes_by_hand", Float, nullable=False, server_default="0"),
+    # What becomes of a case whose due date passes before it is begun.
+    Column("late", String(20), nullable=False, server_default="escalate"),
+    # A batch stops itself when more than this share of its first so many ended cases have one reason; null for never.
+    Column("stop_first", Integer, nullable=True),
+    Column("stop_share", Float, nullable=True),
     comment="What the dispatcher must know of a workflow without importing it.",
 )
 
@@ -101,6 +108,8 @@ batches = Table(
     Column("closed", Integer, nullable=True),
     Column("cancelled", Integer, nullable=True),
     Column("finished_at", Instant, nullable=True),
+    # When it stopped itself, which it does once.
+    Column("stopped_at", Instant, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
     Index("ix_batches_open", "id", info={ONLY: "done IS NULL"}),
     Index("ix_batches_finished_at", "finished_at"),
@@ -133,6 +142,8 @@ cases = Table(
     Column("priority", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("due", Instant, nullable=True),
+    # Whether a person has said that it is to be worked though its due date passes.
+    Column("may_be_late", Boolean, nullable=False, default=False, server_default=false()),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
@@ -174,6 +185,18 @@ cases = Table(
 )
 
 # In the dispatcher's own order, so that it reads as many as it hands over, and not all that wait.
+Index(
+    "ix_cases_queued_order",
+    cases.c.state,
+    cases.c.priority.desc(),
+    cases.c.due.is_(None),
+    *(cases.c.due, cases.c.handed_in_at, cases.c.line, cases.c.id),
+    # Not to order by: so that what is queued is counted without a look at each case.
+    *(cases.c.not_before, cases.c.workflow, cases.c.batch),
+    info={ONLY: IS_QUEUED},
+)
+
+# What waits for a person goes by when it was to begin.
 _ORDER = (cases.c.priority.desc(), cases.c.not_before, cases.c.handed_in_at, cases.c.line, cases.c.id)
 Index("ix_cases_state_order", cases.c.state, *_ORDER)
 

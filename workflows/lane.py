@@ -20,7 +20,7 @@ from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
 from casehand.exceptions import CasehandError, NotOpen, SignInRefused, SystemException
 from casehand.points import Point, reach
-from casehand.queue import attempts, endings, leases, pauses, slots
+from casehand.queue import attempts, endings, leases, pauses, slots, stopping
 from casehand.queue.attempts import LEASE, Begun
 from casehand.queue.endings import MOST_CRASHES, Loss
 from casehand.queue.ledger import BUSY_SECONDS
@@ -357,6 +357,8 @@ class Lane:
             return None
         self._horse.hold.ending(held)
         state = self._end(begun, outcome, record)
+        if state is State.ESCALATED:
+            self._stop_if_wrong(begun.case)
         reach(Point.ENDED, begun.case, begun.number)
         log.info("attempt_ended", end=type(outcome).__name__.lower(), state=state)
         return state
@@ -378,6 +380,17 @@ class Lane:
             except DBAPIError as away:
                 log.warning("ledger_away", while_doing="end", error=type(away.orig).__name__)
                 self.pause(BRIEFLY)
+
+    def _stop_if_wrong(self, case: str) -> None:
+        try:
+            with undisturbed():
+                stopped = stopping.stop_if_wrong(self._ledger, case)
+        except DBAPIError as away:
+            # Whoever escalates the next of the batch looks too.
+            log.warning("ledger_away", while_doing="stop a batch", error=type(away.orig).__name__)
+        else:
+            if stopped:
+                log.warning("batch_stopped")
 
     def _run(self, begun: Begun, record: Record) -> Outcome:
         # Playwright is imported here, in the horse, and never in the worker that it was forked from.

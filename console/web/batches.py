@@ -86,6 +86,9 @@ def show_batch(request: Request) -> Response:
         kinds={kind: kinds[kind] for kind in WHY if kind in kinds},
         waiting=waiting,
         held=held,
+        at_risk=sum(one.number for one in desk.at_risk(batch=batch.name))
+        if batch.counts[State.QUEUED]
+        else 0,
         own_pause=next((one for one in held if one.kind is PauseKind.BATCH), None),
         rest=_rest(ledger, batch),
         kind=kind_of_file(ledger, batch.name),

@@ -39,7 +39,9 @@ class Door:
         person = as_person(session.who)
         request.state.session = session
         request.state.person = person
-        request.state.desk = Desk(self._site.ledger, self._site.workflows, person, self._site.nudge)
+        site = self._site
+        calendar = site.settings.working_calendar
+        request.state.desk = Desk(site.ledger, site.workflows, person, site.nudge, calendar)
         return True
 
     def look_up(self, request: Request) -> Session | None:

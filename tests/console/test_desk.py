@@ -298,6 +298,24 @@ ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
         Right.ACT_ON_MANY,
         _on(Stage.case, lambda desk, case: desk.cancel_batch(_batch_of(desk, case), "wrong file")),
     ),
+    "change a batch": (
+        Right.ACT_ON_MANY,
+        _on(
+            Stage.case,
+            lambda desk, case: desk.begin_change(
+                BulkAction.SET_PRIORITY, PauseKind.BATCH, _batch_of(desk, case), "promised", "5"
+            ),
+        ),
+    ),
+    "change a workflow": (
+        Right.ACT_ON_MANY,
+        _on(
+            Stage.case,
+            lambda desk, _: desk.begin_change(
+                BulkAction.SET_PRIORITY, PauseKind.WORKFLOW, RENTS, "promised", "5"
+            ),
+        ),
+    ),
     "begin a bulk action over a filter": (
         Right.ACT_ON_MANY,
         _on(
@@ -395,6 +413,9 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "paused",
         "broken",
         "count_held",
+        "at_risk",
+        "risk_of",
+        "late",
         "story_of",
         "search",
         "find_references",
