@@ -234,6 +234,8 @@ def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int
 
 def _unseen() -> list[ColumnElement[bool]]:
     return [Slots.concerns, Slots.seen_at.is_(None)]
+
+
 def _stopped(connection: Connection, receiver: str, workflows: Workflows) -> list[Occasion]:
     query = (
         select(Batches.id, Batches.stopped_at, Batches.workflow)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 ORDER = (sa.text("priority DESC"), sa.text("(due IS NULL)"), "due", "handed_in_at", "line", "id")
 QUEUED = sa.text("state = 'queued'")
