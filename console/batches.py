@@ -3,10 +3,9 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from json import dumps
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Annotated, BinaryIO, cast
@@ -16,12 +15,21 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from casehand.console.completion import complete_workflow
-from casehand.console.listing import NEEDS_A_PERSON, as_plain, counted, say, screen, show_json, show_table
+from casehand.console.listing import (
+    NEEDS_A_PERSON,
+    as_json,
+    as_plain,
+    counted,
+    say,
+    screen,
+    show_json,
+    show_table,
+)
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue.batches import Rejected, rejections_of
+from casehand.queue.cells import Layout
 from casehand.queue.intake import BatchTaken
-from casehand.queue.results import kind_of_file
 from casehand.queue.sheets import Sheet, as_csv, write_excel
 
 SHOWN_REJECTIONS = 20
@@ -95,10 +103,11 @@ def results(
     kind = Format.JSON if json else format
     if kind is Format.JSON:
         rows = office.desk.result_rows(batch)
-        write_out(output, lambda file: _write_json(file, rows))
+        write_out(output, lambda file: file.writelines(as_json(rows)))
     else:
         sheet = office.desk.results(batch, kind, ZoneInfo(office.settings.time_zone))
-        write_out(output, lambda file: _write_sheet(file, sheet, kind))
+        layout = None if kind is Format.XLSX else Layout()
+        write_out(output, lambda file: _write_sheet(file, sheet, layout))
 
 
 def rejects(
@@ -111,17 +120,12 @@ def rejects(
 ) -> None:
     """Give out the rows of a batch that were not taken in: mended, the file can be handed in again."""
     office = Office()
-    kind = (
-        Format.JSON
-        if json
-        else format or Format(kind_of_file(office.ledger, office.desk.find_batch(batch).name))
-    )
-    sheet = office.desk.rejects(batch, kind)
-    if kind is Format.JSON:
-        named = (dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows)
-        write_out(output, lambda file: _write_json(file, named))
+    if json or format is Format.JSON:
+        rows = office.desk.reject_rows(batch)
+        write_out(output, lambda file: file.writelines(as_json(rows)))
     else:
-        write_out(output, lambda file: _write_sheet(file, sheet, kind))
+        found = office.desk.rejects(batch, format)
+        write_out(output, lambda file: _write_sheet(file, found.sheet, found.layout))
 
 
 def write_out(output: Path | None, write: Callable[[BinaryIO], None]) -> None:
@@ -173,8 +177,9 @@ def _removed_on_failure(draft: Path) -> Iterator[None]:
         raise
 
 
-def _write_sheet(file: BinaryIO, sheet: Sheet, kind: Format) -> None:
-    if kind is Format.XLSX:
+def _write_sheet(file: BinaryIO, sheet: Sheet, layout: Layout | None) -> None:
+    """As delimited text, or as a workbook where there is no layout."""
+    if layout is None:
         if file is sys.stdout.buffer and sys.stdout.isatty():
             raise typer.BadParameter("a workbook is nothing for a terminal: give --output FILE")
         # A zip file is gone back in while it is written, which standard output cannot.
@@ -183,15 +188,7 @@ def _write_sheet(file: BinaryIO, sheet: Sheet, kind: Format) -> None:
             whole.seek(0)
             shutil.copyfileobj(whole, file)
     else:
-        file.writelines(as_csv(sheet))
-
-
-def _write_json(file: BinaryIO, rows: Iterable[object]) -> None:
-    before = "[\n"
-    for row in rows:
-        file.write((before + dumps(as_plain(row), ensure_ascii=True, default=str)).encode())
-        before = ",\n"
-    file.write(b"\n]\n" if before.startswith(",") else b"[]\n")
+        file.writelines(as_csv(sheet, layout))
 
 
 @contextlib.contextmanager

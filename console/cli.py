@@ -24,6 +24,7 @@ COMMANDS = {
     "figures": ("figures",),
     "audit": ("audit",),
     "messages": ("messages", "tell"),
+    "folders": ("folders",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }
