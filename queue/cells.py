@@ -16,7 +16,7 @@ class Number:
 
     value: Decimal = field(repr=False)
     shown: str | None = field(repr=False)  #: None where the format rounds or cannot be followed
-    format: str = "General"
+    format: str = field(default="General", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ WHAT: Mapping[What, str] = {
     What.PAUSED: "A bot is held up",
     What.FINISHED: "A batch is finished",
     What.SUMMARY: "The daily summary",
+    What.HOURLY: "The hourly summary",
 }
 
 
