@@ -51,7 +51,7 @@ def put_away(path: Path, folder: Path, beside: Beside) -> Path | None:
     """
     target = None
     try:
-        folder.mkdir(exist_ok=True)
+        _make(folder, like=path.parent.parent.parent)
         mode = path.stat().st_mode & 0o666
         target = _reserved(path, folder, beside)
         for ending, write in beside.items():
@@ -81,6 +81,23 @@ def clear(place: Path) -> None:
             (place / name).unlink(missing_ok=True)
         # Not with what may be in it: another may just have put a file there.
         place.rmdir()
+
+
+def _make(folder: Path, like: Path) -> None:
+    """Make a folder, for whoever may go into that other one."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:
+        _open_to(folder, like.stat().st_mode & 0o7777)
+
+
+def _open_to(path: Path, mode: int) -> None:
+    # Where a folder is mounted from elsewhere, rights may be its server's alone to give.
+    with suppress(OSError):
+        path.chmod(mode)
 
 
 def _reserved(path: Path, folder: Path, beside: Beside) -> Path:
@@ -135,7 +152,7 @@ def _write_beside(place: Path, target: Path, mode: int, write: Callable[[BinaryI
     with draft.open("wb") as file:
         write(file)
     # Whoever may read the file is to read what is said of it.
-    draft.chmod(mode)
+    _open_to(draft, mode)
     draft.replace(target)
 
 
