@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from casehand.console.completion import complete_workflow
 from casehand.console.listing import (
@@ -29,6 +29,7 @@ from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue.batches import Rejected, rejections_of
 from casehand.queue.cells import Layout
+from casehand.queue.extent import about_rows
 from casehand.queue.intake import BatchTaken
 from casehand.queue.sheets import Sheet, as_csv, write_excel
 
@@ -70,7 +71,7 @@ def enqueue(
 ) -> None:
     """Hand in a batch: every row becomes a case, or is rejected with its line and the reason."""
     office = Office()
-    with _progress(quiet=json) as report:
+    with _progress(file, quiet=json) as report:
         taken = office.desk.hand_in(
             workflow,
             file,
@@ -192,13 +193,13 @@ def _write_sheet(file: BinaryIO, sheet: Sheet, layout: Layout | None) -> None:
 
 
 @contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int], None] | None]:
+def _progress(file: Path, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     if quiet or not screen().is_terminal:
         yield None
         return
-    columns = (TextColumn("{task.completed:,.0f} rows read"), TimeElapsedColumn())
+    columns = (BarColumn(), TextColumn("{task.completed:,.0f} rows read"), TimeElapsedColumn())
     with Progress(*columns, console=screen(), transient=True) as bar:
-        task = bar.add_task("Reading", total=None)
+        task = bar.add_task("Reading", total=about_rows(file))
         yield lambda rows: bar.update(task, completed=rows)
 
 
