@@ -163,7 +163,7 @@ def _hand_in(desk: Desk, settings: FolderSettings, workflow: str, path: Path) ->
     except CasehandError as error:
         # Nothing is wrong with the file.
         raise NotNow(str(error)) from None
-    due = None if settings.due_within is None else desk.ledger.clock() + settings.due_within
+    due = settings.due_at(desk.ledger.clock())
     return desk.hand_in(workflow, path, priority=settings.priority, due=due)
 
 

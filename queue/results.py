@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, select, tuple_
+from sqlalchemy import Connection, Row, func, select
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
@@ -96,30 +96,23 @@ def plain_cell(cell: Cell) -> str | int | None:
 
 
 def _of_cases(ledger: Ledger, batch: str) -> Iterator[RowResult]:
-    last: Any = None
-    order = (Cases.handed_in_at, Cases.line, Cases.id)
+    """Which cases there are is read first, and each but once then: whatever becomes of them meanwhile, all are told."""
     made = (
         select(func.count())
         .where(Commits.case == Cases.id, Commits.state == CommitState.MADE)
         .correlate(schema.cases)
         .scalar_subquery()
     )
-    query = (
-        select(schema.cases, made.label("changes"))
-        .where(Cases.batch == batch)
-        .order_by(*order)
-        .limit(AT_ONCE)
-    )
-    while True:
-        behind = query if last is None else query.where(tuple_(*order) > last)
+    query = select(schema.cases, made.label("changes"))
+    with ledger.reading() as connection:
+        whole = select(Cases.id).where(Cases.batch == batch).order_by(Cases.line, Cases.id)
+        cases = connection.execute(whole).scalars().all()
+    for start in range(0, len(cases), AT_ONCE):
+        some = cases[start : start + AT_ONCE]
         with ledger.reading() as connection:
-            rows = connection.execute(behind).all()
-        for row in rows:
-            yield _case(ledger, row, row.changes)
-        if len(rows) < AT_ONCE:
-            return
-        place = (rows[-1].handed_in_at, rows[-1].line, rows[-1].id)
-        last = tuple_(*(literal(value, one.type) for value, one in zip(place, order, strict=True)))
+            rows = {row.id: row for row in connection.execute(query.where(Cases.id.in_(some)))}
+        for case in some:
+            yield _case(ledger, rows[case], rows[case].changes)
 
 
 def _case(ledger: Ledger, row: Row[Any], changes: int) -> RowResult:

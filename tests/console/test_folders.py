@@ -15,7 +15,7 @@ ENTRY = """
 path = "inbox"
 workflow = "desk/pay"
 priority = 2
-due = "5 days"
+due = "within 5 days"
 still_seconds = 0.2
 """
 HEADER = "task,amount,does"
@@ -95,7 +95,7 @@ def test_a_watcher_takes_in_what_comes_while_it_runs(
     ("entry", "said"),
     [
         ('path = "inbox"', "workflow: field required"),
-        ('path = "inbox"\nworkflow = "desk/pay"\ndue = "soon"', "in due: it is a number of hours or days"),
+        ('path = "inbox"\nworkflow = "desk/pay"\ndue = "soon"', "in due: say it as"),
         ('path = "In Box"\nworkflow = "desk/pay"', "give it a `name` of small letters"),
         ('path = "inbox"\nworkflow = "desk/pay"\nstill_seconds = 0', "in still_seconds: input should be"),
         ('path = "inbox"\nworkflow = "desk/pay"\ndone = "rejected"', "three folders"),
