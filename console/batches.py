@@ -81,7 +81,8 @@ def enqueue(
             again=again,
             progress=report,
         )
-    refused = [] if taken.already else rejections_of(office.ledger, taken.batch)
+    most = None if json else SHOWN_REJECTIONS
+    refused = [] if taken.already else rejections_of(office.ledger, taken.batch, most)
     reached = office.nudge()
     if json:
         show_json({**as_plain(taken), "rejections": refused})
@@ -149,7 +150,7 @@ def write_out(output: Path | None, write: Callable[[BinaryIO], None]) -> None:
 
 
 def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
-    """Say what became of a file, and list what was not taken in."""
+    """Say what became of a file, and list what was not taken in, or the first of it."""
     if taken.already:
         when = taken.handed_in_at.astimezone().strftime("%d %B %Y at %H:%M")
         say(
@@ -162,11 +163,13 @@ def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
         f"{counted(taken.rejected, 'row')} rejected, {counted(taken.duplicates, 'duplicate')}."
     )
     if refused:
-        shown = refused[:SHOWN_REJECTIONS]
-        rows = [(one.line, one.kind, one.column, one.reason.removeprefix(f"{one.column}: ")) for one in shown]
+        more = taken.rejected + taken.duplicates - len(refused)
+        rows = [
+            (one.line, one.kind, one.column, one.reason.removeprefix(f"{one.column}: ")) for one in refused
+        ]
         show_table("Not taken in", ("Line", "Kind", "Column", "Reason"), rows)
-        if len(refused) > len(shown):
-            say(f"... and {len(refused) - len(shown)} more: see them with --json.")
+        if more:
+            say(f"... and {more} more: `casehand rejects {taken.batch}` gives out all of them.")
 
 
 @contextlib.contextmanager

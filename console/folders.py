@@ -174,8 +174,11 @@ def _look(
     trouble = None
     try:
         for filed in folder.turn(goes_on):
-            _note(folder, filed)
-            office.nudge()
+            if filed.fate is Fate.WAITS:
+                trouble = "a file cannot be taken in yet: `casehand folders take` says why"
+            else:
+                _note(folder, filed)
+                office.nudge()
     except CasehandError as error:
         trouble = str(error)
     except SQLAlchemyError as error:

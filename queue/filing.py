@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from casehand.exceptions import CasehandError
+from casehand.exceptions import CasehandError, NotNow
 from casehand.queue.inbox import HELD, Lying, held, stamp_of
 
 LONGEST = 200
@@ -28,19 +28,26 @@ Beside = Mapping[str, Callable[[BinaryIO], None]]
 def hold(lying: Lying, inbox: Path, new_id: str) -> Path | None:
     """Take a file out of the inbox, so that nobody writes over it; where it is then.
 
-    None when it went, or changed even now: then it is looked at again where it is.
+    None when it went, or changed even now: then it is looked at again where it is. Raises NotNow when somebody else
+    keeps it from being moved, and CasehandError when nothing can be written to the inbox.
     """
     if lying.path.parent != inbox:
         return lying.path
     place = inbox / HELD / new_id
-    place.mkdir(parents=True)
     path = place / lying.path.name
+    try:
+        place.mkdir(parents=True)
+    except OSError as error:
+        raise CasehandError(f"{inbox} cannot be written to ({error.strerror}): see that it can") from None
     try:
         lying.path.rename(path)
     except FileNotFoundError:
         # Another has it, or its sender took it back.
         clear(place)
         return None
+    except OSError as error:
+        clear(place)
+        raise NotNow(f"{lying.path.name} cannot be moved ({error.strerror})") from None
     return path if stamp_of(path) == lying.stamp else None
 
 

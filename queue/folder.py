@@ -91,13 +91,17 @@ class Folder:
 
     def _file(self, lying: Lying) -> Filed | None:
         """Take one file in and put it away; None when it is somebody else's now, or was written to meanwhile."""
-        path = hold(lying, self.inbox.path, self.ledger.new_id())
-        if path is None:
-            return None
+        try:
+            path = hold(lying, self.inbox.path, self.ledger.new_id())
+            return None if path is None else self._take_in(path, lying)
+        except NotNow as error:
+            return Filed(lying.path.name, Fate.WAITS, None, None, str(error))
+
+    def _take_in(self, path: Path, lying: Lying) -> Filed | None:
         try:
             taken = self.take_in(path)
-        except NotNow as error:
-            return Filed(path.name, Fate.WAITS, None, None, str(error))
+        except NotNow:
+            raise
         except CasehandError as error:
             return self._reject(path, lying, str(error))
         if stamp_of(path) != lying.stamp:
