@@ -36,7 +36,9 @@ def hold(lying: Lying, inbox: Path, new_id: str) -> Path | None:
     place = inbox / HELD / new_id
     path = place / lying.path.name
     try:
-        place.mkdir(parents=True)
+        # Never the inbox itself: it may be a mount that has gone.
+        place.parent.mkdir(exist_ok=True)
+        place.mkdir()
     except OSError as error:
         raise CasehandError(f"{inbox} cannot be written to ({error.strerror}): see that it can") from None
     try:
