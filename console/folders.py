@@ -58,7 +58,7 @@ def folders(context: typer.Context, json: Json = False) -> None:
     if not listed:
         say("No folder is watched: a [[folder]] in casehand.toml names one.")
         return
-    columns = ("Folder", "Path", "Workflow", "Files", "Looked after", "Problem")
+    columns = ("Folder", "Path", "Workflow", "Files", "Being taken in", "Problem")
     rows = [
         (one["name"], one["path"], one["workflow"], len(one["files"]), one["taking"], one["problem"])
         for one in listed

@@ -32,7 +32,8 @@ def of_batch(ledger: Ledger, taken: BatchTaken, name: str, workflow: str, zone: 
             *_heading(taken.handed_in_at, name, workflow, zone),
             f"Batch: {taken.batch}",
             f"Rows taken in: {taken.accepted}",
-            f"Rows not taken in: {refused} ({taken.duplicates} of them there already)",
+            f"Rows rejected: {taken.rejected}",
+            f"Duplicates: {taken.duplicates}",
             *(("", ONCE) if taken.already else ()),
             *(_refusals(ledger, taken.batch, refused) if refused else ()),
         ]
