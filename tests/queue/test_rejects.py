@@ -66,7 +66,7 @@ def workbook(path: Path, rows: Sequence[Sequence[Any]]) -> Path:
     sheet = book.worksheets[0]
     for row in [HEADER, *rows]:
         sheet.append([None] * len(row))
-        for cell, value in zip(sheet[sheet.max_row], row, strict=True):
+        for cell, value in zip(sheet[sheet.max_row], row, strict=False):
             if isinstance(value, tuple):
                 cell.value, cell.number_format = value
             else:
