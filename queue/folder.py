@@ -109,14 +109,14 @@ class Folder:
             return None
         said = report.of_batch(self.ledger, taken, path.name, self.workflow, self.zone)
         where = put_away(path, self.done, {REPORT: said.write, **self._rejects(taken)})
-        return where and Filed(path.name, Fate.DONE, where, taken)
+        return None if where is None else Filed(path.name, Fate.DONE, where, taken)
 
     def _reject(self, path: Path, lying: Lying, why: str) -> Filed | None:
         if stamp_of(path) != lying.stamp:
             return None
         said = report.of_no_batch(self.ledger.clock(), path.name, self.workflow, why, self.zone)
         where = put_away(path, self.rejected, {REPORT: said.write})
-        return where and Filed(path.name, Fate.REJECTED, where, None, why)
+        return None if where is None else Filed(path.name, Fate.REJECTED, where, None, why)
 
     def _rejects(self, taken: BatchTaken) -> Beside:
         if not taken.rejected + taken.duplicates:
