@@ -27,6 +27,7 @@ COMMANDS = {
     "audit": ("audit",),
     "messages": ("messages", "tell"),
     "schedule": ("schedule",),
+    "folders": ("folders",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -66,6 +66,7 @@ from casehand.queue.notices import Notice, notices
 from casehand.queue.overdue import PastDue as PastDue
 from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
+from casehand.queue.rejects import RejectFile, reject_file
 from casehand.queue.results import RowResult
 from casehand.queue.risk import AtRisk, Why
 from casehand.queue.rolling import catch_up
@@ -572,11 +573,20 @@ class Desk:
         self._note_taken_out("results", name, "json")
         return results.results_of(self.ledger, name)
 
-    def rejects(self, name: str, kind: str) -> Sheet:
-        """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too."""
-        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name, is_marked=kind == "csv")
-        self._note_taken_out("rejects", name, kind)
-        return sheet
+    def rejects(self, name: str, kind: str | None = None) -> RejectFile:
+        """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too.
+
+        They come as "csv" or "xlsx", or as what the batch came in as.
+        """
+        found = reject_file(self.ledger, self._own_batch(name).name, kind)
+        self._note_taken_out("rejects", name, found.ending.removeprefix("."))
+        return found
+
+    def reject_rows(self, name: str) -> Iterator[dict[str, object]]:
+        """The same for programs."""
+        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name)
+        self._note_taken_out("rejects", name, "json")
+        return (dict(zip(sheet.columns, map(results.plain_cell, row), strict=True)) for row in sheet.rows)
 
     # The checks and measures that these share.
 

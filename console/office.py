@@ -15,7 +15,7 @@ from casehand.queue.dispatch import Dispatcher
 from casehand.queue.ledger import Ledger
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.settings import Settings, load_settings
-from casehand.workflows.installed import installed_workflows
+from casehand.workflows.installed import find_workflow, installed_workflows
 from casehand.workflows.workflow import Workflow
 
 
@@ -73,3 +73,12 @@ class Office:
         except (CasehandError, RedisError):
             return False
         return True
+
+
+def check_folders(office: Office) -> None:
+    """Raise CasehandError when a [[folder]] is for a workflow that there is not."""
+    for settings in office.settings.folder:
+        try:
+            find_workflow(office.workflows, settings.workflow)
+        except CasehandError as error:
+            raise CasehandError(f"[[folder]] {settings.called} is wrong: {error}") from None

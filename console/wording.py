@@ -65,8 +65,8 @@ def word_many(what: What, by_workflow: Mapping[str | None, int], links: Links) -
     return Wording(f"Casehand: {said}", _paragraphs(f"{said}.", "\n".join(rows), link()))
 
 
-def word_summary(standing: Standing, at: datetime, links: Links) -> Wording:
-    """How things stand, once a day."""
+def word_summary(standing: Standing, at: datetime, links: Links, is_hourly: bool = False) -> Wording:
+    """How things stand, once a day or once an hour."""
     oldest = f"the oldest since {in_words(standing.oldest)}" if standing.oldest else ""
     notes = (
         f"{standing.urgent:,} of high priority" if standing.urgent else "",
@@ -76,14 +76,16 @@ def word_summary(standing: Standing, at: datetime, links: Links) -> Wording:
     aside = ", ".join(note for note in notes if note)
     rows = [
         f"Waiting for a person: {standing.escalated:,}{f' ({aside})' if aside else ''}",
-        f"Done by the robot in the last 24 hours: {standing.done:,}",
+        f"Done by the robot in the last {'hour' if is_hourly else '24 hours'}: {standing.done:,}",
+        f"Put before a person in that time: {standing.asked:,}" if is_hourly else "",
         f"Queued: {standing.queued:,}",
         f"Being worked: {standing.working:,}",
         f"Bots paused or held up: {', '.join(map(plain, standing.bots)) or 'none'}",
     ]
     day = f"{at.astimezone(LONDON):%A} {_date(at)}"
+    when = f"at {in_words(at)}" if is_hourly else f"on {day}"
     waiting = f"{counted(standing.escalated, 'case')} for a person"
-    return Wording(f"Casehand on {day}: {waiting}", _paragraphs("\n".join(rows), links.to_home()))
+    return Wording(f"Casehand {when}: {waiting}", _paragraphs("\n".join(filter(None, rows)), links.to_home()))
 
 
 def word_test(links: Links) -> Wording:

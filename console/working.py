@@ -14,7 +14,7 @@ from casehand.console.capacity import Machine
 from casehand.console.companion import Companion
 from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
-from casehand.console.office import Office
+from casehand.console.office import Office, check_folders
 from casehand.console.planned import note_all
 from casehand.console.receivers import check_told_workflows
 from casehand.console.watch import Watch
@@ -37,6 +37,7 @@ Lanes = Annotated[
 
 
 WithSchedule = Annotated[bool, typer.Option("--schedule/--no-schedule", help="Run what comes by itself.")]
+Folders = Annotated[bool, typer.Option(help="Take in what is put into the folders that are watched.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,10 +52,17 @@ def work(
     lanes: Lanes = None,
     burst: Annotated[bool, typer.Option(help="Stop when nothing is left to be worked.")] = False,
     schedule: WithSchedule = True,
+    folders: Folders = True,
 ) -> None:
     """Start workers, and keep them until told to stop: once to finish the cases in hand, twice to stop now."""
     office = Office()
-    _run(office, _sized(office, workers, lanes), burst, schedules=schedule and not burst)
+    _run(
+        office,
+        _sized(office, workers, lanes),
+        burst,
+        schedules=schedule and not burst,
+        watches=folders and not burst,
+    )
     left = counts(office.ledger)["escalated"]
     standing = notices(office.ledger)
     if burst and left:
@@ -66,15 +74,17 @@ def work(
         raise typer.Exit(NEEDS_A_PERSON)
 
 
-def up(workers: Workers = None, lanes: Lanes = None, schedule: WithSchedule = True) -> None:
-    """Run everything on this machine, until stopped: the queue, the workers and the supervisors' pages."""
+def up(
+    workers: Workers = None, lanes: Lanes = None, schedule: WithSchedule = True, folders: Folders = True
+) -> None:
+    """Run everything on this machine, until stopped: queue, workers, schedule, folders, the supervisors' pages."""
     office = Office()
     size = _sized(office, workers, lanes)
     say(
         f"Working up to {counted(size.at_once, 'case')} of {office.settings.home.absolute()} at once; Ctrl+C stops."
     )
     say("Hand in a batch from another terminal: casehand enqueue WORKFLOW FILE")
-    _run(office, size, burst=False, serves=True, schedules=schedule)
+    _run(office, size, burst=False, serves=True, schedules=schedule, watches=folders)
 
 
 def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -127,34 +137,42 @@ def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
             )
 
 
-def _run(office: Office, size: _Size, burst: bool, serves: bool = False, schedules: bool = False) -> None:
+def _run(
+    office: Office,
+    size: _Size,
+    burst: bool,
+    serves: bool = False,
+    schedules: bool = False,
+    watches: bool = False,
+) -> None:
     check_skipping_works()
     office.settings.vault()
     for workflow in office.workflows:
         office.workflow(workflow)
     check_told_workflows(office.settings.tell, office.workflows)
+    check_folders(office)
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
     _warn_of_idle_lanes(office, size)
     schedules = bool(note_all(office)) and schedules
-    _run_crew(office, size, burst, serves, schedules)
+    _run_crew(office, size, burst, list(_companions(office, serves, schedules, watches)))
 
 
-def _run_crew(office: Office, size: _Size, burst: bool, serves: bool, schedules: bool) -> None:
+def _run_crew(office: Office, size: _Size, burst: bool, companions: list[Companion]) -> None:
     patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
     watching = Watch(office.ledger, patience) if burst else nullcontext()
     embedded = nullcontext() if office.settings.redis_url else EmbeddedValkey(office.settings.home)
     logs = _logs(office) if watched else None
     # The crew first: its horses get ready while the queue is started.
-    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, list(_companions(office, serves, schedules)))
+    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, companions)
     with crew_of as crew, embedded, watching as watch:
         crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")
 
 
-def _companions(office: Office, serves: bool, schedules: bool) -> Iterator[Companion]:
+def _companions(office: Office, serves: bool, schedules: bool, watches: bool) -> Iterator[Companion]:
     """What is done beside the working, each in a process of its own, since no worker needs what that imports."""
     if serves:
         yield Companion("console", _serve)
@@ -162,6 +180,8 @@ def _companions(office: Office, serves: bool, schedules: bool) -> Iterator[Compa
         yield Companion("teller", _tell)
     if schedules:
         yield Companion("scheduler", _schedule)
+    if watches and office.settings.folder:
+        yield Companion("folders", _watch_folders)
 
 
 def _serve() -> None:
@@ -180,6 +200,12 @@ def _schedule() -> None:
     from casehand.console.scheduler import schedule_until_stopped
 
     schedule_until_stopped()
+
+
+def _watch_folders() -> None:
+    from casehand.console.folders import watch_until_stopped
+
+    watch_until_stopped()
 
 
 def _logs(office: Office) -> Path:

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, func, insert, literal, null, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from casehand.exceptions import CasehandError
+from casehand.exceptions import NotNow
 from casehand.queue import audit, schema
-from casehand.queue.cells import as_written
+from casehand.queue.cells import as_kept
 from casehand.queue.check import Accepted, Kind, Rejection, as_stored, check, title_of
 from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, digest_of, read_table
@@ -99,7 +99,7 @@ def hand_in(
         except IntegrityError:
             # Somebody else took the file, the batch's name or a reference meanwhile: look again.
             continue
-    raise CasehandError(f"{path.name}: others are handing in the same cases just now: hand it in again")
+    raise NotNow(f"{path.name}: others are handing in the same cases just now: hand it in again")
 
 
 def earlier(ledger: Ledger, workflow: str, digest: str) -> BatchTaken | None:
@@ -197,7 +197,7 @@ class _Intake:
         return BatchTaken(self.batch, **self._counts, already=False, handed_in_at=self._now)
 
     def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
-        written = as_written(self.table.header, verdict.row)
+        written = as_kept(self.table.header, verdict.row)
         row = self._key.seal(json.dumps(written, ensure_ascii=False).encode())
         dated = verdict if isinstance(verdict, Rejection) else self._dated(verdict)
         if isinstance(dated, Rejection):
@@ -251,12 +251,15 @@ class _Intake:
         if connection.dialect.name == "postgresql":
             # Two files with the same references in another order would wait for each other.
             connection.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(self.workflow))))
+        layout = self.table.layout
         connection.execute(
             insert(schema.batches).values(
                 id=self.batch,
                 workflow=self.workflow,
                 file=_storable(self.table.path.name),
                 digest=self.digest,
+                delimiter=layout and layout.delimiter,
+                encoding=layout and layout.encoding,
                 key=self._wrapped,
                 **self._counts,
                 handed_in_at=self._now,

@@ -40,6 +40,7 @@ NEWS = timedelta(days=3)
 """How long a batch that is finished is news: over a weekend, and not for those who are told from today on."""
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 Workflows = frozenset[str] | None
 """The workflows that somebody is told of; None for all."""
@@ -55,6 +56,7 @@ class What(StrEnum):
     STOPPED = "stopped"  #: a batch has stopped itself
     FINISHED = "finished"  #: nothing of a batch is open any more
     SUMMARY = "summary"  #: how things stand, once a day
+    HOURLY = "hourly"  #: the same once an hour, where anything has happened in it
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,15 @@ class Occasion:
 
 @dataclass(frozen=True)
 class Standing:
-    """How things stand, for the daily summary."""
+    """How things stand, for a summary."""
 
     queued: int
     working: int
     escalated: int
     overdue: int
     urgent: int  #: escalated and of high priority
-    done: int  #: by the robot in the last 24 hours
+    done: int  #: by the robot in the last hours
+    asked: int  #: put before a person in the last hours
     oldest: datetime | None  #: since when the oldest escalation waits
     bots: tuple[str, ...]  #: paused or failing
 
@@ -105,7 +108,7 @@ def untold(
             return _stopped(connection, receiver, workflows)
         case What.FINISHED:
             return _finished(connection, receiver, workflows, now, most)
-        case What.SUMMARY:
+        case What.SUMMARY | What.HOURLY:
             return []
 
 
@@ -135,16 +138,21 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
         (Told.what == What.PAUSED) & or_(paused, failing),
         (Told.what == What.RUN) & unseen,
         (Told.what == What.STOPPED) & stopped,
-        Told.what.in_((What.FINISHED, What.SUMMARY)) & (Told.since > past),
+        Told.what.in_((What.FINISHED, What.SUMMARY, What.HOURLY)) & (Told.since > past),
     )
 
 
-def standing(connection: Connection, workflows: Workflows, now: datetime) -> Standing:
-    """How things stand in these workflows."""
+def standing(
+    connection: Connection, workflows: Workflows, now: datetime, within: timedelta = DAY
+) -> Standing:
+    """How things stand in these workflows, and what was done `within` the last hours."""
     by_state = select(Cases.state, func.count()).where(Cases.state.in_(OPEN), *_of(Cases.workflow, workflows))
     states: dict[str, int] = dict(connection.execute(by_state.group_by(Cases.state)).all())
     done = select(func.count()).where(
-        Cases.state == State.DONE, Cases.changed_at > now - DAY, *_of(Cases.workflow, workflows)
+        Cases.state == State.DONE, Cases.changed_at > now - within, *_of(Cases.workflow, workflows)
+    )
+    asked = select(func.count()).where(
+        Escalations.opened_at > now - within, *_of(Escalations.workflow, workflows)
     )
     columns: Sequence[ColumnElement[Any]] = (
         func.count().filter(_due() < now).label("overdue"),
@@ -159,6 +167,7 @@ def standing(connection: Connection, workflows: Workflows, now: datetime) -> Sta
         overdue=row.overdue,
         urgent=row.urgent,
         done=connection.execute(done).scalar_one(),
+        asked=connection.execute(asked).scalar_one(),
         oldest=row.oldest,
         bots=tuple(_standing_still(connection, workflows)),
     )

@@ -21,7 +21,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -97,6 +97,9 @@ batches = Table(
     Column("workflow", String(200), nullable=False),
     Column("file", String(400), nullable=False),
     Column("digest", String(64), nullable=True),
+    # How delimited text was written; null for a workbook.
+    Column("delimiter", String(1), nullable=True),
+    Column("encoding", String(20), nullable=True),
     Column("key", LargeBinary, nullable=False),
     Column("accepted", Integer, nullable=False),
     Column("rejected", Integer, nullable=False),

@@ -14,7 +14,7 @@ from casehand.queue.batches import BatchLine, BatchSort, list_batches, rejection
 from casehand.queue.ledger import Ledger
 from casehand.queue.pace import pace
 from casehand.queue.pauses import PauseKind, pauses_of_batch
-from casehand.queue.results import kind_of_file
+from casehand.queue.rejects import kind_of_file
 from casehand.queue.state import State
 
 AT_ONCE = 25

@@ -25,6 +25,7 @@ WHAT: Mapping[What, str] = {
     What.STOPPED: "A batch has stopped itself",
     What.FINISHED: "A batch is finished",
     What.SUMMARY: "The daily summary",
+    What.HOURLY: "The hourly summary",
 }
 
 

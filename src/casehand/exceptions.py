@@ -7,6 +7,10 @@ class CasehandError(Exception):
     """Something a person has to put right; its text is one line that says what to do."""
 
 
+class NotNow(CasehandError):
+    """It may go well later as it is: nothing is said against what was handed in."""
+
+
 class BusinessException(Exception):
     """The rules say that a person must decide: the case is escalated and never retried."""
 

@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from casehand.exceptions import CasehandError
+from casehand.folders import FolderSettings, check_apart
 from casehand.queue.backoff import Backoff
 from casehand.queue.breaker import BreakerPolicy
 from casehand.queue.calendar import Nation, WorkingCalendar
@@ -93,6 +94,14 @@ class Settings(BaseSettings):
     summary_at: time = time(8)  #: when the daily summary is sent, in Europe/London
     calendar: CalendarSettings = CalendarSettings()  #: [calendar] in casehand.toml
     schedule: tuple[Schedule, ...] = ()  #: each [[schedule]] in casehand.toml
+
+    folder: tuple[FolderSettings, ...] = ()  #: each [[folder]] in casehand.toml
+
+    @field_validator("folder")
+    @classmethod
+    def _are_apart(cls, folders: tuple[FolderSettings, ...]) -> tuple[FolderSettings, ...]:
+        check_apart(folders)
+        return folders
 
     @field_validator("time_zone")
     @classmethod
@@ -218,9 +227,11 @@ def _as_one_line(error: ErrorDetails) -> str:
     match error["loc"]:
         case ():
             return said
-        case ("tell", int(place), *within):
+        case ("folder",):
+            return said
+        case (("tell" | "folder") as entry, int(place), *within):
             of = ".".join(str(part) for part in within if isinstance(part, str))
-            return f"[[tell]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
+            return f"[[{entry}]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
         case ("schedule", int(place), *within):
             of = f" in {within[0]}" if within else ""
             return f"[[schedule]] number {place + 1} is wrong{of}: {said[:1].lower()}{said[1:]}"

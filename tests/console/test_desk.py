@@ -294,6 +294,10 @@ ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
         Right.HAND_IN,
         _on(_rejected, lambda desk, batch: desk.rejects(batch, "csv")),
     ),
+    "reject rows taken out": (
+        Right.HAND_IN,
+        _on(_rejected, lambda desk, batch: list(desk.reject_rows(batch))),
+    ),
     "cancel a batch": (
         Right.ACT_ON_MANY,
         _on(Stage.case, lambda desk, case: desk.cancel_batch(_batch_of(desk, case), "wrong file")),

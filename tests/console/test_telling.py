@@ -88,8 +88,15 @@ def to_mail(ledger: Ledger, mail: MailServer) -> Teller:
     return teller(ledger, mail, [f"mailto:{TEAM}"])
 
 
-def teller(ledger: Ledger, mail: MailServer, to: list[str], name: str = "me", seconds: int = 5) -> Teller:
-    told = [TellSettings(what=tuple(What), to=tuple(map(SecretStr, to)))]
+def teller(
+    ledger: Ledger,
+    mail: MailServer,
+    to: list[str],
+    name: str = "me",
+    seconds: int = 5,
+    what: tuple[What, ...] = tuple(one for one in What if one is not What.HOURLY),
+) -> Teller:
+    told = [TellSettings(what=what, to=tuple(map(SecretStr, to)))]
     smtp = SmtpSettings(
         host="127.0.0.1", port=mail.port, encryption="none", sender="casehand@council.example"
     )
@@ -456,6 +463,30 @@ def test_the_summary_says_how_things_stand(
     text = summary.get_content()
     assert "Waiting for a person: 2 (1 of high priority, 1 past the due date, the oldest since 9:00am" in text
     assert "Bots paused or held up: benefits" in text
+    _assert_nothing_personal(ledger, mail.letters)
+
+
+def test_the_hourly_summary_comes_once_in_each_hour_in_which_anything_happened(
+    ledger: Ledger, mail: MailServer, clock: Callable[..., None], escalate: Callable[..., str]
+) -> None:
+    one = teller(ledger, mail, [f"mailto:{TEAM}"], what=(What.HOURLY,))
+    one.turn()
+    assert mail.letters == []
+    clock(minutes=50)
+    escalate("HB000105", priority=1)
+    for _ in range(18):
+        one.turn()
+        clock(minutes=10)
+
+    # At 9:50am, and at 10:00am of the hour before; then nothing has happened in the last hour any more.
+    subjects = [letter["Subject"] for letter in mail.to(TEAM)]
+    assert subjects == [
+        "Casehand at 9:50am on 2 November 2026: 1 case for a person",
+        "Casehand at 10:00am on 2 November 2026: 1 case for a person",
+    ]
+    text = mail.to(TEAM)[0].get_content()
+    assert "Done by the robot in the last hour: 0" in text
+    assert "Put before a person in that time: 1" in text
     _assert_nothing_personal(ledger, mail.letters)
 
 
