@@ -53,6 +53,8 @@ class Bot:
     viewport: ClassVar[ViewportSize] = {"width": 1024, "height": 700}
     patience: ClassVar[timedelta] = timedelta(seconds=10)  #: how long an action waits for the page
     leaves_out: ClassVar[tuple[Kind, ...]] = ()  #: what its pages need not load: "images", "fonts", "styles"
+    changes_by_link: ClassVar[bool] = False
+    """Whether following a link may change something: then a rehearsal stops before the commit, not at its submit."""
     fresh_page: ClassVar[bool] = False
     """Whether each case gets a new page; else one that a good case leaves goes on to the next, from `url`."""
 
