@@ -44,7 +44,8 @@ class Bot:
     name: ClassVar[str]
     sessions: ClassVar[int] = 1  #: how many sessions the system lets this bot hold at once, everywhere
     account_sessions: ClassVar[int | None] = None  #: how many of them may be one account's; None for all
-    hours: ClassVar[str | None] = None  #: when it is open, such as "Mon-Sat 07:00-19:00"
+    hours: ClassVar[str | None] = None
+    """When it is open, such as "Mon-Sat 07:00-19:00", or "working days 07:00-19:00" for none on bank holidays."""
     closed: ClassVar[frozenset[date]] = frozenset()  #: days on which it is not
     settles: ClassVar[timedelta] = timedelta(seconds=60)
     """How long after a request the system may still be making the change: a no that is read earlier proves nothing."""
@@ -163,11 +164,13 @@ class Bot:
         return min(cls.sessions, cls.account_sessions * accounts)
 
     @classmethod
-    def must_wait_until(cls, now: datetime, length: timedelta) -> datetime | None:
-        """When work that takes so long may begin; None when it may now."""
+    def must_wait_until(
+        cls, now: datetime, length: timedelta, is_working: Callable[[date], bool] | None = None
+    ) -> datetime | None:
+        """When work that takes so long may begin; None when it may now. `is_working` tells the working days."""
         if cls.hours is None:
             return None
-        hours = Hours.parse(cls.hours, cls.closed)
+        hours = Hours.parse(cls.hours, cls.closed, is_working)
         return None if hours.may_begin(now, length) else hours.next_opening(now)
 
     @classmethod

@@ -12,7 +12,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src/casehand"
 LINKED = ("bots", "workflows", "queue", "console", "fixtures", "worker.py")
-SAMPLES = ("casehand.fixtures", "casehand.bots.benefits", "casehand.workflows.rent_change")
+SAMPLES = (
+    "casehand.fixtures",
+    *(f"casehand.bots.{name}" for name in ("benefits", "council_tax", "services")),
+    *(
+        f"casehand.workflows.{name}"
+        for name in ("rent_change", "stop_notice", "move", "debt", "new_starter")
+    ),
+)
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 FORBIDDEN = {

@@ -285,9 +285,10 @@ class Lane:
         if workflow is None:
             return None
         now = self._ledger.clock()
+        is_working = self._settings.working_calendar.is_working_day
         for bot in workflow.bots.values():
             try:
-                opens = bot.must_wait_until(now, workflow.timeout)
+                opens = bot.must_wait_until(now, workflow.timeout, is_working)
             except ValueError as error:
                 self._refuse(bot.name, f"its hours cannot be kept to: {error}")
                 return now + SLOT_PAUSE
