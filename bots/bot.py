@@ -98,7 +98,7 @@ class Bot:
 
         self.check()
         address = urljoin(self.url, address)
-        reading = fetch(self.page.context.request, address, self._is_own, self.patience.total_seconds())
+        reading = fetch(self.page.context, address, self._is_own, self.patience.total_seconds())
         self.check()
         return reading
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from casehand.testing import FrozenClock, Work
     from casehand.testing.browsers import Browsers
     from casehand.testing.faults import Fault
+    from casehand.testing.recorded import RecordedSystem
 
 FAULT = "casehand_fault"
 MARKER = "casehand_faults"
@@ -114,6 +115,25 @@ def count_changes() -> Callable[[], int] | None:
 def prepare_context() -> Callable[[BrowserContext], object]:
     """Override it with what is to be done with each browser context before its first page, such as a route."""
     return str
+
+
+@pytest.fixture
+def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], RecordedSystem]]:
+    """Plays a HAR file of `casehand record` back: `recorded("benefits.har")`, a file beside the test.
+
+    The test fails when something is asked for that was never recorded.
+    """
+    from casehand.testing.recorded import RecordedSystem
+
+    opened: list[RecordedSystem] = []
+
+    def open_file(name: str) -> RecordedSystem:
+        opened.append(RecordedSystem(request.path.parent / name, tmp_path))
+        return opened[-1]
+
+    yield open_file
+    for system in opened:
+        system.check()
 
 
 @pytest.fixture
