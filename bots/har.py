@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -192,6 +193,8 @@ def _readable(entry: Entry) -> Iterator[str]:
         yield page.text
         yield "\n".join("\t".join(row) for row in page.rows)
         yield "\n".join(_boxes(page))
+        # What no browser would show, in comments and scripts and outside of any table.
+        yield re.sub(r"<[^<>]*>", "\t", unescape(text))
     elif not KEPT_AS_IT_IS.search(kind):
         yield text
 
@@ -235,8 +238,8 @@ def _check(entries: list[Entry], replacements: Replacements, secrets: tuple[str,
         if found:
             place = f"{entry['request']['method']} {urlsplit(entry['request']['url']).path}"
             raise CasehandError(
-                f"nothing was written: the {' and the '.join(sorted(found))} in entry {number} ({place}) would be left: "
-                "name the text with --personal, or record without that page"
+                f"nothing was written: the {' and the '.join(sorted(found))} in entry {number} ({place}) "
+                "would be left: name the text with --personal, or record without that page"
             )
 
 

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from urllib.parse import quote, quote_plus, unquote_plus
 
 TITLES = r"(?:Mrs|Mr|Ms|Miss|Mx|Dr|Rev|Prof|Sir|Dame)"
-WORD = r"[A-Z][a-zA-Z\u00C0-\u024F'’-]+"
+WORD = r"[A-Z][a-zA-Z\u00C0-\u024F'\u2019-]+"
 STREETS = (
     "Street|Road|Avenue|Lane|Close|Drive|Court|Way|Place|Gardens|Crescent|Terrace|Hill|Square|Grove|Park|Row|Walk"
     "|Mews|Green|View|Rise|House|Flats"
@@ -37,7 +37,10 @@ PATTERNS: dict[str, str] = {
 """What looks like a person's wherever it stands, the surest first."""
 
 LABELS: dict[str, str] = {
-    "name": r"(?:full |first |last |middle |family )?name|surname|forenames?|claimant|tenant|partner|liable part(?:y|ies)",
+    "name": (
+        r"(?:full |first |last |middle |family )?name|surname|forenames?|claimant|tenant|partner"
+        r"|liable part(?:y|ies)"
+    ),
     "address": r"(?:full |property |forwarding )?address(?: line \d)?",
     "postcode": r"post ?code",
     "phone number": r"(?:tele)?phone(?: number)?|mobile(?: number)?",
@@ -50,7 +53,9 @@ LABELS: dict[str, str] = {
 """What the value beside such a label is."""
 
 LONGEST = 120
-TREES = "Alder Ash Aspen Beech Birch Cedar Elder Elm Fir Hazel Holly Larch Laurel Lime Maple Oak Olive Pear".split()
+TREES = tuple(
+    "Alder Ash Aspen Beech Birch Cedar Elder Elm Fir Hazel Holly Larch Laurel Lime Maple Oak Olive".split()  # noqa: SIM905
+)
 
 
 @dataclass

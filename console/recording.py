@@ -84,7 +84,7 @@ def _keep(raw: Path, har: Path, account: Account, personal: list[str]) -> None:
             "the browser ended before the session was kept: record it again, and close the window only"
         )
     secrets = (account.password.get_secret_value(),)
-    cleaned = clean(json.loads(raw.read_text()), secrets, {text: "text" for text in personal})
+    cleaned = clean(json.loads(raw.read_text()), secrets, dict.fromkeys(personal, "text"))
     _write(har, as_text(cleaned.har))
     for original, (kind, invention) in cleaned.replacements.by.items():
         if times := cleaned.replacements.times[original]:

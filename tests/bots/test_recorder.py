@@ -4,20 +4,18 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Page, Playwright
+from playwright.sync_api import BrowserContext, Page, Playwright
 
-from casehand.bots.har import clean
 from casehand.bots.recorder import find_window_browser
 from casehand.exceptions import CasehandError
 from casehand.fixtures.practice.clerk import Clerk
@@ -130,3 +128,110 @@ def _work(playwright: Playwright, port: int, process: "subprocess.Popen[str]") -
     frame.get_by_text("£101.50").wait_for()
     page.wait_for_timeout(1500)
     page.close()
+
+
+def _window(contexts: list[BrowserContext], deadline: float) -> Page:
+    """The page that is signed in, once its working screen is there."""
+    while True:
+        for page in (page for context in contexts for page in context.pages):
+            if page.frame(name="work") and len(contexts[-1].pages) == 1:
+                page.frame_locator("iframe[name=work]").locator("[name=f_07]").wait_for()
+                return page
+        assert monotonic() < deadline, "the window shows no desk"
+        contexts[0].pages[0].wait_for_timeout(100)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/json/version", timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port: int = opened.getsockname()[1]
+        return port
+
+
+def _browser() -> Path:
+    try:
+        return find_window_browser(None)
+    except CasehandError as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+
+
+def test_each_page_is_a_method_with_typed_arguments(recorded: Recorded) -> None:
+    methods = re.findall(r"def (on_\w+)\((.*)\) -> None", recorded.screens)
+    assert methods[:4] == [
+        ("on_search", "self, f_07: str"),
+        ("on_results", "self, f_07: str"),
+        ("on_claim", "self"),
+        ("on_claim_rent", "self, f_11: Decimal, f_12: date, f_07: str"),
+    ]
+    assert 'with self.confirming(f"Save the new rent on claim {f_07}?"):' in recorded.screens
+
+
+def test_a_box_without_a_label_is_remarked_on_and_a_button_with_a_name_is_not(recorded: Recorded) -> None:
+    lines = [line.strip() for line in recorded.screens.splitlines()]
+    box = next(place for place, line in enumerate(lines) if line.endswith(".fill(f_07)"))
+    assert lines[box - 1].startswith("# No user-facing locator was unique here")
+    button = lines.index('frame.get_by_role("button", name="Find").click()')
+    assert not lines[button - 1].startswith("#")
+
+
+def test_what_was_typed_is_not_in_the_screens(recorded: Recorded) -> None:
+    for typed in ("HB000119", "101.50", "06/04/2026", "practice-only"):
+        assert typed not in recorded.screens
+
+
+def test_the_screens_are_a_module_that_ruff_accepts_and_that_works(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    file = tmp_path / "recorded_screens.py"
+    file.write_text(recorded.screens)
+    ruff = Path(sys.executable).with_name("ruff")
+    subprocess.run(
+        [ruff, "check", "--isolated", "--select", "E,F,I,UP,B", "--line-length", "120", file], check=True
+    )
+    made: dict[str, object] = {}
+    exec(recorded.screens, made)  # noqa: S102  written by what is tested here
+    assert "RecordedBenefitsBot" in made
+
+
+def test_the_session_holds_nothing_personal_and_no_secret(recorded: Recorded) -> None:
+    for personal in ("HB000119", "Walnut", "practice-only", "robot.one", "Cookie"):
+        assert personal.casefold() not in recorded.har.casefold(), personal
+    assert "reference: HB000119 -> HB9" in recorded.said
+
+
+def test_the_session_begins_signed_in(recorded: Recorded) -> None:
+    entries = json.loads(recorded.har)["log"]["entries"]
+    assert entries[0]["request"]["url"] == recorded.url
+    assert not any("/signin" in entry["request"]["url"] for entry in entries)
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "screens.py").write_text("mine")
+    said = subprocess.run(
+        [CASEHAND, "record", "benefits", "--to", "screens.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, said.stderr) == (
+        1,
+        "casehand: screens.py is there already: give another name, nothing is written over\n",
+    )
+    assert (tmp_path / "screens.py").read_text() == "mine"
+
+
+def test_a_bot_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    said = subprocess.run([CASEHAND, "record", "benefit"], cwd=tmp_path, capture_output=True, text=True)
+    assert said.returncode == 1
+    assert "there is no bot 'benefit': the bots here are" in said.stderr
+    assert "benefits" in said.stderr
