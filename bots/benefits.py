@@ -33,6 +33,7 @@ class BenefitsBot(Bot):
     sessions = 3
     # Practice Benefits makes a change within a second or not at all; a real system may need the full minute.
     settles = timedelta(seconds=5)
+    changes_by_submit = True
 
     def sign_in(self) -> None:
         """Sign in; raises SignInRefused when the page says that the account was refused or locked."""

@@ -87,10 +87,14 @@ class WarmBrowser:
             return False
         return True
 
-    def close(self) -> None:
-        """Close it in good order; for a horse, its death does as much."""
+    def close_browser(self) -> None:
+        """Close it, and leave its driver to others. Raises Playwright's error when it has died."""
         if self._browser is not None:
             self._browser.close()
+
+    def close(self) -> None:
+        """Close it in good order; for a horse, its death does as much."""
+        self.close_browser()
         if self._playwright is not None:
             self._playwright.stop()
 

@@ -15,6 +15,7 @@ from casehand.exceptions import CasehandError
 
 COMMANDS = {
     "batches": ("enqueue", "results", "rejects"),
+    "rehearsing": ("rehearse",),
     "working": ("work", "up", "reconcile"),
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
@@ -26,6 +27,7 @@ COMMANDS = {
     "messages": ("messages", "tell"),
     "recording": ("record",),
     "samples": ("practice", "demo"),
+    "trying": ("try",),
     "machine": ("doctor",),
 }
 """Which module has which commands, in the order of the help: only that of the command typed is imported."""

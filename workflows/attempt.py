@@ -175,6 +175,10 @@ class Attempt:
         """The browser contexts that it works in."""
         return [self.sessions[name].context for name in self._bots]
 
+    def bots(self) -> list[Bot]:
+        """Those that it works with."""
+        return list(self._bots.values())
+
     def latest_bot(self) -> Bot | None:
         """The one whose page is pictured where nothing else is known."""
         return next(reversed(self._bots.values()), None)
@@ -244,19 +248,19 @@ class _Log:
     def rehearses(self, name: str, bot: Bot | None) -> bool:
         if not self.attempt.rehearses:
             return False
-        self.catch = Catch(self.attempt.contexts())
-        shown = bot or self.attempt.latest_bot()
-        if shown is not None and shown.changes_by_link:
+        bots = self.attempt.bots() if bot is None else [bot]
+        if not bots or not all(one.changes_by_submit for one in bots):
             self.rehearsed(name, bot, None)
+        self.catch = Catch(self.attempt.contexts())
         return True
 
     def rehearsed(self, name: str, bot: Bot | None, error: BaseException | None) -> None:
-        assert self.catch is not None  # noqa: S101 — it was begun with the commit
-        self.catch.end()
-        if error is not None and not self.catch.caught:
+        catch = self.catch or Catch([])
+        catch.end()
+        if error is not None and not catch.caught:
             return
         shown = bot or self.attempt.latest_bot()
-        fields = [] if shown is None else self.catch.fields(shown.page)
+        fields = [] if shown is None else catch.fields(shown.page)
         picture = self.attempt.picture(f"would {name}", shown)
         self.attempt.record.note(f"would make: {name}", evidence=picture, submits=fields)
         raise Rehearsed(name)

@@ -41,7 +41,10 @@ class CommitLog(Protocol):
         """Hear that it is known what became of its change."""
 
     def rehearses(self, name: str, bot: Bot | None) -> bool:
-        """Whether the change is only to be looked at; then nothing that would make it leaves the browser."""
+        """Whether the change is only to be looked at; then nothing that would make it leaves the browser.
+
+        Raises Rehearsed where that could not be kept from happening.
+        """
 
     def rehearsed(self, name: str, bot: Bot | None, error: BaseException | None) -> None:
         """Keep what would have been submitted.

@@ -1,4 +1,4 @@
-"""A rehearsal: the body of the first commit is run, and what it would submit is caught before it leaves the browser."""
+"""A rehearsal: what the first commit would submit is caught before it leaves the browser."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ LABELS = """
 class Catch:
     """Lets nothing out of some browser contexts that could change anything, and keeps the first that would have.
 
-    What only reads goes on. A link or a script that makes a change by GET, or by a WebSocket, cannot be told
-    from one that does not: see `Bot.changes_by_link`.
+    What only reads goes on. A change that is made by a link, a WebSocket or past the browser cannot be told from
+    what makes none: see `Bot.changes_by_submit`.
     """
 
     def __init__(self, contexts: Sequence[BrowserContext]) -> None:
@@ -137,8 +137,7 @@ def _text(content: bytes) -> str:
 def _charset(content: bytes) -> str:
     """Old systems send their forms in the encoding of their pages."""
     try:
-        for _, value in parse_qsl(_text(content), encoding="utf-8", errors="strict"):
-            value.encode()
+        parse_qsl(_text(content), encoding="utf-8", errors="strict")
     except UnicodeDecodeError:
         return "windows-1252"
     return "utf-8"

@@ -9,13 +9,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from casehand.bots.browser import WarmBrowser
+from casehand.queue import endings
 from casehand.queue.cases import CaseLine, find_case
+from casehand.queue.endings import Loss
 from casehand.queue.ledger import Ledger
 from casehand.queue.state import State
 from casehand.settings import Settings
 from casehand.workflows.hears import Hears, say_nothing
 from casehand.workflows.horse import Horse
 from casehand.workflows.lane import Lane
+from casehand.workflows.signals import Stopped
 from casehand.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -73,6 +76,10 @@ class Solo:
             line = find_case(self._ledger, case)
         return line
 
+    def wait_for(self, done: Callable[[], object]) -> None:
+        """Do what waits for a person in a thread, while pages and dialogs go on."""
+        self._horse.turns.in_thread(done)
+
     def close(self) -> None:
         """Sign off: give up the sessions, and use the driver no more."""
         self._horse.lanes.clear()
@@ -109,5 +116,15 @@ class Solo:
         self._lane.case = line.id
         try:
             self._lane.work(line.id, line.attempts + 1)
+        except (Stopped, KeyboardInterrupt):
+            self._give_up(line)
+            raise
         finally:
             self._lane.case = None
+
+    def _give_up(self, line: CaseLine) -> None:
+        """Whoever watches has stopped it: the case waits for a person, and is not worked behind his back."""
+        why, number = "it was stopped by hand", line.attempts + 1
+        endings.abandon(
+            self._ledger, line.id, number, why, self._name, Loss.ORDER, self._settings.backoff, 0.0
+        )

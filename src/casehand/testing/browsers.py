@@ -41,9 +41,12 @@ class Browsers:
 
     def close(self) -> None:
         """Close it, if it is open."""
+        from playwright.sync_api import Error
+
         kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close_browser()
+        with suppress(Error):  # It may have died.
+            if kept is not None:
+                kept.close_browser()
 
 
 class _Kept(WarmBrowser):
@@ -58,13 +61,6 @@ class _Kept(WarmBrowser):
         own = {name: value for name, value in given.items() if name not in ("args", "executable_path")}
         super().__init__(binary, [*arguments, *given.get("args", ())], origins, playwright, window=own)
         self.prepare: Prepare = str
-
-    def close_browser(self) -> None:
-        from playwright.sync_api import Error
-
-        with suppress(Error):  # It may have died.
-            if self._browser is not None:
-                self._browser.close()
 
     def _new_context(self, viewport: ViewportSize) -> BrowserContext:
         context = super()._new_context(viewport)
