@@ -107,9 +107,7 @@ def test_what_is_owed_in_three_places_is_one_record_whatever_happens(work: Work,
 
 def test_nothing_owed_is_not_the_same_as_not_known_there(work: Work) -> None:
     row = {"person": "PE00002", "name": "Mx Test Ash", "claim": "HB500002", "registration": "TE57 ZZZ"}
-    known = work(view_debt, row).should_be_done(
-        overpayments=Decimal(0), parking=Decimal(0), total=Decimal(0)
-    )
+    known = work(view_debt, row).should_be_done(overpayments=Decimal(0), parking=Decimal(0), total=Decimal(0))
     assert known.result["council_tax"] is None
 
 
