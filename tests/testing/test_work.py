@@ -21,7 +21,7 @@ ASKED = "The rent rises by 14%. Put it through?"
 
 def test_a_case_is_worked_to_its_end_in_a_real_system(work: Work, practice: PracticeServer) -> None:
     worked = work(change_rent, row(ORDINARY))
-    worked.should_be_done(weekly_award=Decimal("133.23")).should_have_changed(CHANGE).should_have_taken(1)
+    worked.should_be_done(weekly_award=Decimal("125.23")).should_have_changed(CHANGE).should_have_taken(1)
     assert worked.steps == ("find the claim",)
     assert worked.found == ()
     assert [entry.reference for entry in practice.journal()] == [ORDINARY]
