@@ -107,8 +107,16 @@ class Council:
             moves_on=MOVES,
             lives_alone=alone,
         )
+        # They fill the first page of what a search for the new address finds.
+        alike = [
+            accounts.Property(
+                reference=f"P{tens}{number:03}", address=f"{tens}{number} Invented Lane, Exampleton"
+            )
+            for tens in (3, 4)
+        ]
         self._file(
             self.council_tax,
+            *alike,
             accounts.Property(reference=f"P1{number:03}", address=f"{number} Nowhere Street, Exampleton"),
             accounts.Property(
                 reference=move.new_property,
