@@ -15,10 +15,7 @@ LINKED = ("bots", "workflows", "queue", "console", "fixtures", "worker.py")
 SAMPLES = (
     "casehand.fixtures",
     *(f"casehand.bots.{name}" for name in ("benefits", "council_tax", "services")),
-    *(
-        f"casehand.workflows.{name}"
-        for name in ("rent_change", "stop_notice", "move", "debt", "new_starter")
-    ),
+    *(f"casehand.workflows.{name}" for name in ("rent_change", "stop_notice", "move", "debt", "new_starter")),
 )
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 

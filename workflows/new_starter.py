@@ -40,14 +40,6 @@ class Answered(BaseModel):
     came: Literal["answered", "was closed before"]
 
 
-def open_requests(services: ServicesBot) -> Iterator[OpenQuestion]:
-    """A case for each question that nobody has answered on an open request of a new starter."""
-    for request in services.open_requests(KIND):
-        for message in request.thread:
-            if message.kind in (PROGRESS, OTHER) and not is_answered(request, message.number):
-                yield OpenQuestion(question=f"{request.reference}-{message.number}")
-
-
 @workflow("human-resources/new-starter-progress", reference="question", minutes_by_hand=6)
 def answer_question(case: Case[OpenQuestion], services: ServicesBot) -> Answered:
     """Say on the request how far it is, unless the rules say that a person must."""
@@ -64,6 +56,14 @@ def answer_question(case: Case[OpenQuestion], services: ServicesBot) -> Answered
     ):
         services.answer(asked.request, answer)
     return Answered(answer=answer, came="answered")
+
+
+def open_requests(services: ServicesBot) -> Iterator[OpenQuestion]:
+    """A case for each question that nobody has answered on an open request of a new starter."""
+    for request in services.open_requests(KIND):
+        for message in request.thread:
+            if message.kind in (PROGRESS, OTHER) and not is_answered(request, message.number):
+                yield OpenQuestion(question=f"{request.reference}-{message.number}")
 
 
 def check_rules(request: Request, question: Message) -> None:

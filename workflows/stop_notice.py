@@ -13,7 +13,7 @@ RUN_ON = timedelta(weeks=2)
 """So much longer is paid, without anybody asking for it."""
 GOES_ON_IN = ("Specified", "Temporary")
 """Accommodation for which housing benefit is paid beside Universal Credit."""
-SPARE_BEDROOMS_COST = (Decimal("0"), Decimal("0.14"), Decimal("0.25"))
+SPARE_BEDROOMS_COST = (Decimal(0), Decimal("0.14"), Decimal("0.25"))
 """The share of a social rent that is not paid for none, one, and two or more spare bedrooms."""
 
 
