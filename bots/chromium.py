@@ -51,7 +51,7 @@ def find_browser(configured: str | None = None, playwright_path: Path | None = N
     """
     if configured:
         return _configured(Path(configured).expanduser())
-    found = list(installed_browsers(playwright_path))
+    found = list(_candidates(playwright_path))
     for browser in found:
         if not why_not(browser):
             return browser
@@ -103,12 +103,12 @@ def install_browser(report: Callable[[str], None]) -> Path:
     for install in (_install_by_playwright, _install_by_apt):
         install(report)
         why_not.cache_clear()
-        for browser in installed_browsers(None):
+        for browser in _candidates(None):
             trouble = why_not(browser) or why_no_page(browser)
             if not trouble:
                 return browser
             report(f"{browser} does not start: {trouble}")
-    if any(installed_browsers(None)):
+    if any(_candidates(None)):
         command = "sudo playwright install-deps chromium"
         raise CasehandError(f"the browser here lacks something of the system: run `{command}`")
     raise CasehandError(f"no browser could be installed by this user: run `{LAST_COMMAND}`")
@@ -124,7 +124,7 @@ def _configured(browser: Path) -> Path:
     return binary
 
 
-def installed_browsers(playwright_path: Path | None = None) -> Iterator[Path]:
+def _candidates(playwright_path: Path | None) -> Iterator[Path]:
     """Every browser that is there, the best first, each once."""
     seen: set[Path] = set()
     for browser in (*_playwrights(playwright_path), *map(Path, BINARIES), *_behind_commands()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from casehand.bots.bot import Account, Bot
 from casehand.bots.browser import CONTEXT, WarmBrowser
-from casehand.bots.chromium import installed_browsers, launch_arguments, why_not
+from casehand.bots.chromium import launch_arguments
 from casehand.bots.screens import Arrived, Asked, Did, Event
 from casehand.bots.session import Session
 from casehand.exceptions import CasehandError
@@ -132,17 +132,3 @@ def until_closed(page: Page) -> None:
     with suppress(Error):
         while page.context.pages:
             page.context.pages[0].wait_for_timeout(POLL_MILLISECONDS)
-
-
-def find_window_browser(
-    configured: str | None, found: Callable[[], Iterator[Path]] = installed_browsers
-) -> Path:
-    """A browser that can show a window. Raises CasehandError when there is none."""
-    wanted = [Path(configured).expanduser()] if configured else list(found())
-    for browser in wanted:
-        if "headless" not in browser.name and not why_not(browser):
-            return browser
-    raise CasehandError(
-        "recording needs a browser with a window: run `sudo apt-get install chromium`, "
-        "or name one in CASEHAND_BROWSER"
-    )

@@ -58,11 +58,12 @@ def record(
 
 
 def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har: Path | None) -> str:
+    from casehand.bots.chromium import find_browser_with_window
     from casehand.bots.driver import start_driver
-    from casehand.bots.recorder import find_window_browser, recorder, until_closed
+    from casehand.bots.recorder import recorder, until_closed
     from casehand.bots.screens import write_screens
 
-    found = find_window_browser(browser)
+    found = find_browser_with_window(browser)
     playwright = start_driver()
     try:
         with recorder(playwright, bot, url, account, found, har) as (page, recording):

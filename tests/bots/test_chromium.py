@@ -76,7 +76,7 @@ def test_playwrights_own_browser_is_found_in_the_cache_of_the_user(
     monkeypatch.delenv("PLAYWRIGHT_BROWSERS_PATH", raising=False)
     monkeypatch.setattr(chromium, "_cache", lambda: tmp_path)
     own = program(playwrights_own(tmp_path / "ms-playwright"), "echo version")
-    assert own in list(chromium.installed_browsers())
+    assert own in list(chromium._candidates(None))
 
 
 def test_a_browser_of_another_revision_is_not_taken(tmp_path: Path) -> None:

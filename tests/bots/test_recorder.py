@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright
 
-from casehand.bots.recorder import find_window_browser
+from casehand.bots.chromium import find_browser_with_window
 from casehand.exceptions import CasehandError
 from casehand.fixtures.practice.clerk import Clerk
 from casehand.fixtures.practice.server import PracticeServer
@@ -64,7 +64,9 @@ def recorded(
     folder = tmp_path_factory.mktemp("recorded")
     port = _free_port()
     wrapper = folder / "browser"
-    wrapper.write_text(f'#!/bin/sh\nexec {_browser()} --remote-debugging-port={port} "$@"\n')
+    # A wrapper that names a browser is seen through.
+    (folder / "binary").write_text(str(_browser()))
+    wrapper.write_text(f'#!/bin/sh\nexec "$(cat {folder}/binary)" --remote-debugging-port={port} "$@"\n')
     wrapper.chmod(0o755)
     with PracticeServer(folder) as practice:
         environment = {
@@ -158,7 +160,7 @@ def _free_port() -> int:
 
 def _browser() -> Path:
     try:
-        return find_window_browser(None)
+        return find_browser_with_window()
     except CasehandError as missing:
         if os.environ.get("CI"):
             raise
