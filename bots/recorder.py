@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,19 @@ from casehand.exceptions import CasehandError
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Dialog, Frame, Page, Playwright
 
-HELD_BACK_SECONDS = 0.75
+HELD_BACK_SECONDS = 0.4
 """The recorder tells of a click half a second later, in case it becomes two: what came up meanwhile came after it."""
 
 POLL_MILLISECONDS = 100
+
+PRESSED = "casehandPressed"
+TELL_OF_PRESSES = f"addEventListener('pointerdown', event => event.isTrusted && self.{PRESSED}(), true)"
+
+
+@dataclass
+class _Noted:
+    at: float
+    event: Event | None  #: None where the mouse was pressed, until the recorder tells of the click
 
 
 class Recording:
@@ -29,26 +39,29 @@ class Recording:
 
     def __init__(self, context: BrowserContext) -> None:
         self._context = context
-        self._noted: list[tuple[float, Event]] = []
+        self._noted: list[_Noted] = []
+        self._last: _Noted | None = None
         self._windows: list[Page] = []
         context.on("page", self._meet)
         context.on("dialog", self._ask)
+        context.expose_binding(PRESSED, lambda source: self._note(None))
+        context.add_init_script(TELL_OF_PRESSES)
         self._begin()
 
     @property
     def events(self) -> list[Event]:
         """What was done so far."""
-        return [event for _, event in self._noted]
+        return [noted.event for noted in self._noted if noted.event is not None]
 
     def action_added(self, page: Any, action: dict[str, Any], code: str) -> None:
         """Playwright's recorder tells of something done."""
-        if action["name"] in ("openPage", "closePage"):
+        opening = action["name"] == "navigate" and self._last is None
+        if opening or action["name"] in ("openPage", "closePage"):
             return
-        held_back: list[tuple[float, Event]] = []
-        if action["name"] == "click":
-            while self._noted and self._came_after_the_click(*self._noted[-1]):
-                held_back.insert(0, self._noted.pop())
-        self._noted += [(monotonic(), Did(code)), *held_back]
+        self._last = _Noted(monotonic(), Did(code))
+        self._noted.insert(
+            self._place_of_click() if action["name"] == "click" else len(self._noted), self._last
+        )
 
     def action_updated(self, page: Any, action: dict[str, Any], code: str) -> None:
         """More was typed into the same box."""
@@ -68,6 +81,9 @@ class Recording:
             )
         self._context._sync(implementation._start_recording({"language": "python"}, self))
 
+    def _note(self, event: Event | None) -> None:
+        self._noted.append(_Noted(monotonic(), event))
+
     def _meet(self, page: Page) -> None:
         self._windows.append(page)
         page.on("framenavigated", self._follow)
@@ -75,22 +91,34 @@ class Recording:
     def _follow(self, frame: Frame) -> None:
         if frame.url.startswith("http"):
             window = self._windows.index(frame.page)
-            self._noted.append((monotonic(), Arrived(window, frame.url, frame.parent_frame is not None)))
+            self._note(Arrived(window, frame.url, frame.parent_frame is not None))
 
     def _ask(self, dialog: Dialog) -> None:
         # It is left to the person to answer.
-        self._noted.append((monotonic(), Asked(dialog.message)))
+        self._note(Asked(dialog.message))
 
-    def _came_after_the_click(self, at: float, event: Event) -> bool:
-        recent = at > monotonic() - HELD_BACK_SECONDS
-        return isinstance(event, Asked) or (isinstance(event, Arrived) and recent)
+    def _place_of_click(self) -> int:
+        """Where the click belongs that the recorder tells of now: where the mouse was pressed for it."""
+        pressed = [place for place, noted in enumerate(self._noted) if noted.event is None]
+        if not pressed:
+            return len(self._noted)
+        held_back = [place for place in pressed if self._noted[place].at < monotonic() - HELD_BACK_SECONDS]
+        place = held_back[-1] if held_back else pressed[0]
+        after = next(
+            (
+                later
+                for later in range(place, len(self._noted))
+                if isinstance(self._noted[later].event, Arrived | Asked)
+            ),
+            len(self._noted),
+        )
+        # It may have been pressed more than once, and before for nothing.
+        self._noted[:after] = [noted for noted in self._noted[:after] if noted.event is not None]
+        return after - sum(one < after for one in pressed)
 
     def _change_last(self, code: str) -> None:
-        for place in range(len(self._noted) - 1, -1, -1):
-            at, event = self._noted[place]
-            if isinstance(event, Did):
-                self._noted[place] = (at, Did(code))
-                return
+        if self._last is not None:
+            self._last.event = Did(code)
 
 
 @contextmanager
