@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,10 +153,10 @@ def recorder(
             warm.close()
 
 
-def until_closed(page: Page) -> None:
-    """Wait until the person has closed the window."""
+def until_closed(page: Page, is_over: Callable[[], bool]) -> None:
+    """Wait until the person has closed the window, or it is over in another way."""
     from playwright.sync_api import Error
 
     with suppress(Error):
-        while page.context.pages:
+        while page.context.pages and not is_over():
             page.context.pages[0].wait_for_timeout(POLL_MILLISECONDS)

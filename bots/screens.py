@@ -111,10 +111,9 @@ def _pages(events: Iterable[Event]) -> Iterator[_Page]:
     now: _Page | None = None
     for event in events:
         match event:
-            case Arrived(window, address):
-                name = _window(window)
-                shown[name] = address
-                if now is not None and now.window == name:
+            case Arrived(number, address):
+                shown[_window(number)] = address
+                if now is not None and now.window == _window(number):
                     yield now
                     now = None
             case Did(code):

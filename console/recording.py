@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import tempfile
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
@@ -35,7 +37,7 @@ def record(
 ) -> None:
     """Open a system signed in, in a window, and turn what you do there into screens of its bot.
 
-    Close the window to end. What comes of it is a start that a person edits.
+    Close the window to end, or press Ctrl+C. What comes of it is a start that a person edits.
     """
     settings = load_settings()
     bots = installed_bots(installed_workflows(settings.workflows).values())
@@ -64,12 +66,17 @@ def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har
     from casehand.bots.screens import write_screens
 
     found = find_browser_with_window(browser)
+    over = Event()
+    signal.signal(signal.SIGINT, lambda number, frame: over.set())
     playwright = start_driver()
     try:
         with recorder(playwright, bot, url, account, found, har) as (page, recording):
-            typer.echo("Do in the window what the bot is to do, and close it when you are done.", err=True)
+            typer.echo(
+                "Do in the window what the bot is to do, and close it when you are done, or press Ctrl+C here.",
+                err=True,
+            )
             typer.echo("It is the system itself: what you save there is saved.", err=True)
-            until_closed(page)
+            until_closed(page, over.is_set)
     finally:
         playwright.stop()
     known = {account.username: "self.account.username"}
