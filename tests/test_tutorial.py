@@ -52,14 +52,14 @@ class Reader:
 
     def _write(self, block: Block, text: str) -> None:
         (name,) = re.findall(r"`([\w/.]+\.\w+)`:$", block.before)
-        file = self.folder / name
+        file = self.place / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     def _start(self, command: str, shown: list[str]) -> None:
         process = subprocess.Popen(
             ["bash", "-c", f"exec {command}"],
-            cwd=self.folder,
+            cwd=self.place,
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -71,9 +71,13 @@ class Reader:
 
     def _run(self, command: str, shown: list[str]) -> None:
         ran = subprocess.run(
-            ["bash", "-c", f"{command}\ncode=$?; export -p > .environment; exit $code"],
-            cwd=self.folder,
-            env={**self.environment, "BASH_ENV": str(self.folder / ".environment")},
+            [
+                "bash",
+                "-c",
+                f"{command}\ncode=$?; export -p > {self.kept}; pwd > {self.kept}.place; exit $code",
+            ],
+            cwd=self.place,
+            env={**self.environment, "BASH_ENV": str(self.kept)},
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -83,6 +87,17 @@ class Reader:
         for line in shown:
             pattern = ".*".join(map(re.escape, line.split("…")))
             assert re.search(pattern, said), f"{command}\ndid not show: {line}\nbut: {said}"
+
+    @property
+    def kept(self) -> Path:
+        """What one command leaves to the next: its environment, and beside it where it stood."""
+        return self.folder.with_name("kept")
+
+    @property
+    def place(self) -> Path:
+        """The folder in which one stands."""
+        where = self.kept.with_name("kept.place")
+        return Path(where.read_text().strip()) if where.exists() else self.folder
 
     def stop(self) -> None:
         for process in self.running:
