@@ -53,6 +53,9 @@ class Bot:
     viewport: ClassVar[ViewportSize] = {"width": 1024, "height": 700}
     patience: ClassVar[timedelta] = timedelta(seconds=10)  #: how long an action waits for the page
     leaves_out: ClassVar[tuple[Kind, ...]] = ()  #: what its pages need not load: "images", "fonts", "styles"
+    changes_by_submit: ClassVar[bool] = False
+    """Whether whatever changes something is a page's own POST: a rehearsal then runs a commit up to that, and catches
+    it in the browser. Otherwise it stops before the commit: a link, a file or a script may make the change as well."""
     fresh_page: ClassVar[bool] = False
     """Whether each case gets a new page; else one that a good case leaves goes on to the next, from `url`."""
 
@@ -96,7 +99,7 @@ class Bot:
 
         self.check()
         address = urljoin(self.url, address)
-        reading = fetch(self.page.context.request, address, self._is_own, self.patience.total_seconds())
+        reading = fetch(self.page.context, address, self._is_own, self.patience.total_seconds())
         self.check()
         return reading
 

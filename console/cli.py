@@ -15,6 +15,7 @@ from casehand.exceptions import CasehandError
 
 COMMANDS = {
     "batches": ("enqueue", "results", "rejects"),
+    "rehearsing": ("rehearse",),
     "working": ("work", "up", "reconcile"),
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
@@ -28,7 +29,9 @@ COMMANDS = {
     "messages": ("messages", "tell"),
     "schedule": ("schedule",),
     "folders": ("folders",),
+    "recording": ("record",),
     "samples": ("practice", "demo"),
+    "trying": ("try",),
     "machine": ("doctor",),
 }
 """Which module has which commands, in the order of the help: only that of the command typed is imported."""

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pydantic import BaseModel
 from sqlalchemy import select
 
 from casehand.console.actions import RIGHT_FOR, Action, actions_for
@@ -23,6 +24,7 @@ from casehand.console.rights import Right, may, workflows_with
 from casehand.exceptions import CasehandError
 from casehand.queue import (
     assignments,
+    audit,
     batches,
     bulk,
     bulk_filter,
@@ -35,6 +37,7 @@ from casehand.queue import (
     risk,
     schema,
     search,
+    single,
     urgency,
 )
 from casehand.queue import messages as outbox
@@ -526,6 +529,24 @@ class Desk:
             known_by=known_by,
             progress=progress,
         )
+
+    def take_in(self, workflow: str, data: BaseModel) -> str:
+        """Take in one case by itself, which belongs to no batch; returns its id. The workers are not told."""
+        self._check_right(Right.HAND_IN, workflow)
+        found = known_workflow(self.ledger, self.workflows, workflow)
+        return single.take_in(
+            self.ledger, workflow=found.name, reference=found.reference, data=data, by=self.person.id
+        )
+
+    def begin_rehearsal(self, workflow: str) -> Workflow:
+        """The workflow, for who may hand in for it; the audit says that he rehearsed, since he sees what cases show."""
+        self._check_right(Right.HAND_IN, workflow)
+        found = known_workflow(self.ledger, self.workflows, workflow)
+        with self.ledger.writing() as connection:
+            audit.record(
+                connection, self.ledger.clock(), self.person.id, "rehearsed", f"workflow {found.name}"
+            )
+        return found
 
     def preview_batch(self, workflow: str, path: Path) -> BatchPreview:
         """What would become of a file if it were handed in now; nothing is taken in."""

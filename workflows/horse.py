@@ -8,9 +8,10 @@ import random
 import select
 import signal
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
@@ -29,6 +30,7 @@ from casehand.queue.backlog import unfinished
 from casehand.queue.ledger import Ledger
 from casehand.queue.slots import Slot
 from casehand.settings import Settings
+from casehand.workflows.hears import Hears, say_nothing
 from casehand.workflows.hold import Held, Hold
 from casehand.workflows.installed import installed_bots
 from casehand.workflows.lane import Lane
@@ -59,11 +61,20 @@ class Horse:
         ledger: Ledger,
         workflows: dict[str, Workflow],
         chance: Callable[[], float] = random.random,
+        *,
+        new_browser: Callable[
+            [Path, Sequence[str], Sequence[str], Playwright | None], WarmBrowser
+        ] = WarmBrowser,
+        hears: Hears = say_nothing,
+        rehearses: bool = False,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.workflows = workflows
         self.chance = chance
+        self.hears = hears
+        self.rehearses = rehearses  #: whether changes are only looked at
+        self._new_browser = new_browser
         self.turns = Turns(self._say_who_blocks)
         self.hold = Hold(self._renew, self.turns.watch)
         self.lanes: list[Lane] = []
@@ -136,6 +147,16 @@ class Horse:
             return self.turns.wait(done)
         finally:
             self.hold.let_go(held)
+
+    def use(self, playwright: Playwright, *, interrupts: bool) -> None:
+        """Work in this process, with a driver that has been started, for whoever calls `work` of a lane."""
+        self._playwright = playwright
+        self.turns.begin(playwright, interrupts=interrupts)
+
+    def end_use(self) -> None:
+        """Use the driver no more; the browser is left to whoever made it."""
+        self.turns.end()
+        self.hold.end()
 
     def make_room(self, lane: Lane, *, alone: bool) -> None:
         """Wait until a lane may work: until nobody needs to be alone, or nobody else works where it must be.
@@ -224,7 +245,7 @@ class Horse:
     def _opened(self) -> WarmBrowser:
         binary = find_browser(self.settings.browser)
         bots = installed_bots(self.workflows.values())
-        browser = WarmBrowser(
+        browser = self._new_browser(
             binary, launch_arguments(), list(_origins(self.settings, bots)), self._playwright
         )
         sizes = {tuple(sorted(bot.viewport.items())): bot.viewport for bot in bots.values()}

@@ -37,6 +37,7 @@ from casehand.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
     from greenlet import greenlet
+    from playwright.sync_api import BrowserContext
 
     from casehand.workflows.horse import Horse
 
@@ -110,6 +111,11 @@ class Lane:
     def slots(self) -> list[Slot]:
         """The sessions that it may hold."""
         return [Slot(bot, number, self.worker) for bot, number in self._slots.items()]
+
+    def contexts(self) -> list[BrowserContext]:
+        """The browser contexts that are open now."""
+        opened = (session.opened for session in self._sessions.values())
+        return [context for context in opened if context is not None]
 
     def hear(self) -> None:
         """Take in what the worker says; called from the loop."""
@@ -220,7 +226,7 @@ class Lane:
             self._take_leave(case, number)
             return
         if self._horse.is_spent:
-            self._rest()
+            self.rest()
         self._answer(Answer(not self._horse.is_spent, fault, stopped))
 
     def _answer(self, answer: Answer) -> None:
@@ -259,7 +265,7 @@ class Lane:
     def _take_leave(self, case: str | None = None, number: int = 0) -> None:
         """Give back all that is held for the worker that has gone, the case in hand too."""
         self._await_rest()
-        self._rest()
+        self.rest()
         if case is not None:
             self._give_back(case, number)
         self._horse.gone(self)
@@ -274,9 +280,9 @@ class Lane:
             log.warning("ledger_away", while_doing="give back", error=type(away.orig).__name__)
 
     def _fall_asleep(self) -> None:
-        self._horse.turns.start(self._rest)
+        self._horse.turns.start(self.rest)
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """Give up the sessions, so that other lanes may have them."""
         self._is_resting = True
         try:
@@ -414,6 +420,8 @@ class Lane:
             self._refuse,
             self._horse.turns,
             pictures_of_changes=self._settings.pictures == "all",
+            hears=self._horse.hears,
+            rehearses=self._horse.rehearses,
         )
         try:
             return attempt.run()
