@@ -194,7 +194,7 @@ class Lane:
                     raise NotOpen(now + BORROW_PAUSE, f"the bot {bot.name} holds all its sessions already")
             yield {bot.name: self._session(bot).open() for bot in bots}
         finally:
-            self._rest()
+            self.rest()
 
     def pause(self, seconds: float) -> None:
         """Let the other lanes have their turns for so long."""
