@@ -191,7 +191,7 @@ def test_a_mistyped_schedule_is_one_line_and_nothing_starts(council: Council) ->
     for wrong, words in (
         (right.replace("30 2 * * *", "30 25 * * *"), "[[schedule]] number 1 is wrong: cron is wrong"),
         (right.replace("rent-change", "rent-chnage"), "did you mean housing-benefit/rent-change"),
-        (right.replace("file =", "fiel ="), "[[schedule]] number 1 is wrong"),
+        (right.replace("file =", "fiel ="), "a [[schedule]] has no setting fiel: did you mean file?"),
         (right + right, "two schedules are named nightly-rents"),
     ):
         toml.write_text(wrong)
