@@ -30,6 +30,7 @@ from casehand.queue import (
     intake,
     pauses,
     results,
+    runs,
     schema,
     search,
     urgency,
@@ -62,6 +63,7 @@ from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.results import RowResult
 from casehand.queue.rolling import catch_up
+from casehand.queue.schedules import Plan
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
@@ -500,6 +502,22 @@ class Desk:
         sheet = results.reject_sheet(self.ledger, self._own_batch(name).name, is_marked=kind == "csv")
         self._note_taken_out("rejects", name, kind)
         return sheet
+
+    # What comes by itself.
+
+    def check_may_run(self, plan: Plan) -> None:
+        """Raise NotAllowed unless this person may have a schedule hand in."""
+        self._check_right(Right.HAND_IN, plan.workflow)
+
+    def run_again(self, plan: Plan, at: datetime) -> None:
+        """Have a slot that failed or was skipped run after all. Raises CasehandError when it is neither."""
+        self.check_may_run(plan)
+        runs.run_again(self.ledger, plan.name, at, self.person.id)
+
+    def note_seen(self, plan: Plan) -> int:
+        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were."""
+        self.check_may_run(plan)
+        return runs.note_seen(self.ledger, plan.name, self.person.id)
 
     # The checks that these share.
 
