@@ -35,6 +35,7 @@ from casehand.queue import (
     pauses,
     results,
     risk,
+    runs,
     schema,
     search,
     single,
@@ -73,6 +74,7 @@ from casehand.queue.rejects import RejectFile, reject_file
 from casehand.queue.results import RowResult
 from casehand.queue.risk import AtRisk, Why
 from casehand.queue.rolling import catch_up
+from casehand.queue.schedules import Plan
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
@@ -608,6 +610,22 @@ class Desk:
         sheet = results.reject_sheet(self.ledger, self._own_batch(name).name)
         self._note_taken_out("rejects", name, "json")
         return (dict(zip(sheet.columns, map(results.plain_cell, row), strict=True)) for row in sheet.rows)
+
+    # What comes by itself.
+
+    def check_may_run(self, plan: Plan) -> None:
+        """Raise NotAllowed unless this person may have a schedule hand in."""
+        self._check_right(Right.HAND_IN, plan.workflow)
+
+    def run_again(self, plan: Plan, at: datetime) -> None:
+        """Have a slot that failed or was skipped run after all. Raises CasehandError when it is neither."""
+        self.check_may_run(plan)
+        runs.run_again(self.ledger, plan.name, at, self.person.id)
+
+    def note_seen(self, plan: Plan) -> int:
+        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were."""
+        self.check_may_run(plan)
+        return runs.note_seen(self.ledger, plan.name, self.person.id)
 
     # The checks and measures that these share.
 

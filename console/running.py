@@ -6,6 +6,7 @@ import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -110,7 +111,9 @@ def _hand_in_produced(office: Office, desk: Desk, one: Planned, producer: Produc
     if not cases:
         return Ended(RunState.DONE, "the producer yielded no cases")
     with _as_file(run.schedule, cases) as path:
-        return _ended([_hand_in_file(office, desk, one, run, path, run.key)], [])
+        taken = _hand_in_file(office, desk, one, run, path, run.key)
+    # Known by this slot, it is this run's own, though whoever began it may not have lived to say so.
+    return _ended([replace(taken, already=False)], [])
 
 
 def _ended(taken: Sequence[BatchTaken], faults: Sequence[str]) -> Ended:

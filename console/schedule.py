@@ -10,7 +10,6 @@ import typer
 from casehand.console.listing import NEEDS_A_PERSON, as_plain, say, show_json, show_table
 from casehand.console.office import Office
 from casehand.console.planned import Planned, is_planned, note_all
-from casehand.console.rights import Right
 from casehand.console.scheduler import scheduler_name, start
 from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
@@ -76,13 +75,13 @@ def run(
     set_up_logs()
     office = Office()
     one = is_planned(office, name)
-    office.desk.check(Right.HAND_IN, one.workflow.name)
+    office.desk.check_may_run(one.plan)
     office.workflow(one.workflow.name)
     at = next(one.plan.rule.before(office.ledger.clock()), None)
     if at is None:
         raise CasehandError(f"no time of the schedule {name} has come yet: see `casehand schedule`")
     if again:
-        runs.run_again(office.ledger, name, at, office.person.id)
+        office.desk.run_again(one.plan, at)
     schedules.write_due(office.ledger, one.plan, asked=True)
     _run_all(office, one)
     line = runs.run_at(office.ledger, name, at)
@@ -99,8 +98,7 @@ def seen(name: Name, json: Json = False) -> None:
     """Say that a person knows of the runs of a schedule that went wrong: they are shown no more as such."""
     office = Office()
     one = is_planned(office, name)
-    office.desk.check(Right.HAND_IN, one.workflow.name)
-    number = runs.note_seen(office.ledger, name, office.person.id)
+    number = office.desk.note_seen(one.plan)
     if json:
         show_json({"schedule": name, "seen": number})
     else:

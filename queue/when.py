@@ -63,7 +63,7 @@ class Days:
 
 
 def read_moment(text: str, now: datetime, calendar: WorkingCalendar, edge: Edge = Edge.BEGIN) -> datetime:
-    """The moment that words or a date and time mean, in the calendar's zone where they name none; aware.
+    """The moment that words or a date and time mean, as clocks in the calendar's zone show it; aware.
 
     Raises CasehandError that says how a time is written.
     """
@@ -73,7 +73,7 @@ def read_moment(text: str, now: datetime, calendar: WorkingCalendar, edge: Edge 
         raise CasehandError(
             f"{text.strip()[:LONGEST_SHOWN]!r} is no time: give one such as 2026-04-06T09:00, {EXAMPLES}"
         )
-    return moment
+    return moment.astimezone(calendar.zone)
 
 
 def read_days(text: str, calendar: WorkingCalendar) -> tuple[Days, time | None] | None:

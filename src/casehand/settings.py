@@ -1,5 +1,6 @@
 """Settings: from the environment with the prefix CASEHAND_, or a casehand.toml in the working directory."""
 
+import difflib
 import os
 import re
 import tomllib
@@ -232,6 +233,9 @@ def _as_one_line(error: ErrorDetails) -> str:
         case (("tell" | "folder") as entry, int(place), *within):
             of = ".".join(str(part) for part in within if isinstance(part, str))
             return f"[[{entry}]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
+        case ("schedule", int(), name) if error["type"] == "extra_forbidden":
+            known = difflib.get_close_matches(str(name), Schedule.model_fields, n=1) or ["docs/schedules.md"]
+            return f"a [[schedule]] has no setting {name}: did you mean {known[0]}?"
         case ("schedule", int(place), *within):
             of = f" in {within[0]}" if within else ""
             return f"[[schedule]] number {place + 1} is wrong{of}: {said[:1].lower()}{said[1:]}"

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from sqlalchemy import func, select, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses, runs, schedules, schema
 from casehand.queue.calendar import LONDON, WorkingCalendar
+from casehand.queue.intake import hand_in
+from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import PauseKind
 from casehand.queue.rules import Rule
@@ -27,6 +30,7 @@ from casehand.queue.vault import KEY_BYTES, Vault
 PassTime = Callable[..., None]
 EXAMPLES = int(os.environ.get("SCHEDULE_EXAMPLES", "60")) // 2
 WORKFLOW = "housing-benefit/rent-change"
+CALENDAR = WorkingCalendar()
 NIGHTLY = Plan("nightly-rents", Rule.from_cron("30 2 * * *", LONDON), WORKFLOW)
 DONE = Ended(RunState.DONE, "1 case taken in", accepted=1)
 
@@ -276,6 +280,55 @@ def test_many_schedulers_at_once_write_and_take_each_slot_once(ledger: Ledger, k
     assert states(ledger) == [RunState.DONE] * 12
 
 
+class Due(BaseModel):
+    """A row of the file of a night."""
+
+    reference: str
+
+
+def test_two_schedulers_run_each_slot_of_ten_weeks_once(ledger: Ledger, tmp_path: Path) -> None:
+    """The clocks go back in the sixth week; a third of the runs is lost after its batch was handed in."""
+    start, end = datetime(2026, 9, 21, 12, tzinfo=UTC), datetime(2026, 11, 30, 20, tzinfo=UTC)
+    now = start
+    ledger.clock = lambda: now
+    make_known(ledger, WORKFLOW, [], timedelta(minutes=5))
+    nightly = replace(NIGHTLY, rule=Rule.from_cron("30 1 * * *", LONDON), missed=Missed.ALL)
+    mornings = Plan("mornings", Rule.from_words("every working day at 06:30", CALENDAR, LONDON), WORKFLOW)
+    monthly = Plan(
+        "monthly", Rule.from_words("the third working day of the month at 06:30", CALENDAR, LONDON), WORKFLOW
+    )
+    plans = (nightly, mornings, monthly)
+    for plan in plans:
+        schedules.note(ledger, plan)
+
+    def turn(who: int) -> list[tuple[str, datetime]]:
+        ended = []
+        for plan in plans:
+            write_due(ledger, plan)
+            while run := runs.take(ledger, plan, f"scheduler {who}"):
+                _hand_in_night(ledger, run, tmp_path / f"{who}.csv")
+                if run.tries == 1 and run.at.day % 3 == 0:
+                    break  # It dies before it can say so.
+                assert runs.end(ledger, run, DONE)
+                ended.append((plan.name, run.at))
+        return ended
+
+    ran: list[tuple[str, datetime]] = []
+    with ThreadPoolExecutor(2) as pool:
+        while now < end:
+            now += timedelta(hours=8)
+            for ended in pool.map(turn, (1, 2)):
+                ran += ended
+    named = {
+        (plan.name, at) for plan in plans for at in takewhile(lambda at: at <= now, plan.rule.after(start))
+    }
+    assert len(named) == 70 + 50 + 2
+    assert sorted(ran) == sorted(named)
+    batches = schema.batches.c
+    with ledger.reading() as connection:
+        assert connection.execute(select(func.count(), func.sum(batches.accepted))).one() == (122, 122)
+
+
 # Killed and started at random.
 
 
@@ -289,7 +342,6 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 
 NUMBERS = count(1)
-CALENDAR = WorkingCalendar()
 SIMULATED = [
     Rule.from_cron("30 1 * * *", LONDON),
     Rule.from_cron("*/30 1,2 * * *", LONDON),
@@ -385,3 +437,16 @@ def _hand_in_one(ledger: Ledger, kept: PassTime, take_in: Callable[..., str]) ->
 def _end_cases(ledger: Ledger, state: str) -> None:
     with ledger.writing() as connection:
         connection.execute(update(schema.cases).values(state=state))
+
+
+def _hand_in_night(ledger: Ledger, run: Run, path: Path) -> None:
+    path.write_text(f"reference\n{run.schedule} {run.at:%Y-%m-%d}\n")
+    hand_in(
+        ledger,
+        workflow=WORKFLOW,
+        model=Due,
+        reference="reference",
+        path=path,
+        by="a scheduler",
+        known_by=run.key,
+    )
