@@ -48,13 +48,14 @@ def _fill(ledger: Ledger, workflow: str, number: int, priority: int = 0) -> None
 
 def _own(ledger: Ledger, one: int) -> dict[str, Any]:
     now, case = ledger.clock(), f"{one:032}"
-    key, wrapped = ledger.vault.new_key(case)
+    # Only the first are worked, so only they can be opened: a hundred thousand keys would take a minute.
+    key, wrapped = ledger.vault.new_key(case) if one < 100 else (None, b"")
     return {
         "id": case,
         "reference": f"HB{one:06}",
         "line": one,
         "key": wrapped,
-        "sealed_data": key.seal_text("{}"),
+        "sealed_data": b"" if key is None else key.seal_text("{}"),
         "handed_in_at": now,
         "due": now + timedelta(days=3 + one % 7) if one % 2 else None,
     }
