@@ -100,6 +100,8 @@ def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")
     else:
         taken_back = counted(done.taken_back, "case")
         say(f"{taken_back} taken back from lost workers, {done.handed_over} handed to the queue.")
+        if done.overdue:
+            say(f"{counted(done.overdue, 'case')} past the due date: put before a person, or cancelled.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 
 from casehand.queue import schema
 from casehand.queue.cases import CaseLine, cases_by_id
@@ -26,6 +26,9 @@ OpenTime = Callable[[str, datetime, datetime], timedelta]
 """For how long the bots of a workflow are open between two moments."""
 
 Cases = schema.cases.c
+
+IS_TOO_LATE: ColumnElement[bool] = Cases.not_before >= Cases.due
+"""That a case may not even begin before its due date."""
 
 
 class Why(StrEnum):
@@ -75,15 +78,16 @@ def at_risk(
 
 def risk_of(ledger: Ledger, open_time: OpenTime, case: str) -> Why | None:
     """Why a queued case may miss its due date; None when it need not."""
-    query = select(*BY_AGE, Cases.priority, Cases.due, Cases.workflow, Cases.batch).where(
-        Cases.id == case, IS_QUEUED, Cases.due.is_not(None)
-    )
+    columns = (Cases.priority, Cases.due, Cases.workflow, Cases.batch, IS_TOO_LATE.label("too_late"))
+    query = select(*BY_AGE, *columns).where(Cases.id == case, IS_QUEUED, Cases.due.is_not(None))
     with ledger.reading() as connection:
         row = connection.execute(query).first()
     if row is None:
         return None
     for one in at_risk(ledger, open_time, [row.workflow]):
-        if (one.priority, one.due, one.batch) == (row.priority, row.due, row.batch):
+        is_too_late = one.why is Why.LATER
+        its_own = (row.priority, row.due, row.batch, bool(row.too_late))
+        if (one.priority, one.due, one.batch, is_too_late) == its_own:
             behind = _of(one).where(tuple_(*BY_AGE) > tuple_(*row[: len(BY_AGE)])).limit(one.number)
             with ledger.reading() as connection:
                 later = connection.execute(select(func.count()).select_from(behind.subquery())).scalar_one()
@@ -134,7 +138,7 @@ class _Forecast:
 
     def _why(self, row: Row[Any], is_held: bool) -> Why | None:
         """Why none of the group may be in time, whatever the pace."""
-        if row.not_before >= row.due:
+        if row.too_late:
             return Why.LATER
         if row.due - self._now > NEAR:
             return None
@@ -166,7 +170,7 @@ class _Forecast:
 
 
 def _groups() -> Select[Any]:
-    group = (Cases.priority, Cases.due, Cases.workflow, Cases.batch)
+    group = (Cases.priority, Cases.due, Cases.workflow, Cases.batch, IS_TOO_LATE.label("too_late"))
     return (
         select(
             *group,
@@ -182,7 +186,8 @@ def _groups() -> Select[Any]:
 def _of(one: AtRisk) -> Select[Any]:
     same = (Cases.priority == one.priority, Cases.due == one.due, Cases.workflow == one.workflow)
     mine = Cases.batch.is_(None) if one.batch is None else Cases.batch == one.batch
-    return select(Cases.id).where(IS_QUEUED, *same, mine)
+    begins = IS_TOO_LATE if one.why is Why.LATER else ~IS_TOO_LATE
+    return select(Cases.id).where(IS_QUEUED, *same, mine, begins)
 
 
 def _lines(ledger: Ledger, ids: Sequence[str]) -> Iterator[CaseLine]:
