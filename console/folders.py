@@ -173,7 +173,8 @@ def _hand_in(desk: Desk, settings: FolderSettings, workflow: str, path: Path) ->
         return desk.hand_in(workflow, path, priority=settings.priority, due=due)
     except (CasehandError, SQLAlchemyError):
         raise
-    except Exception as error:  # noqa: BLE001 - an author's code may raise anything, and others' files wait behind
+    except Exception as error:
+        # An author's code may raise anything, and others' files wait behind this one.
         raise NotNow(f"{path.name} cannot be taken in ({type(error).__name__} in the workflow)") from error
 
 
