@@ -63,7 +63,7 @@ def test_what_lies_in_a_folder_is_taken_in_once(casehand: Any, inbox: Path) -> N
     story = casehand.json("case", "T001")
     assert story["audit"][0]["actor"] == "folder inbox"
     assert story["line"]["priority"] == 2
-    due = datetime.fromisoformat(story["line"]["due"]) - datetime.fromisoformat(story["handed_in_at"])
+    due = datetime.fromisoformat(story["line"]["due"]) - datetime.fromisoformat(story["line"]["handed_in_at"])
     assert timedelta(days=4, hours=23) < due < timedelta(days=5, hours=1)
     # Others who may look into the folder may look into these.
     assert (inbox / "done").stat().st_mode & 0o777 == 0o755
