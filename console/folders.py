@@ -76,7 +76,8 @@ def take(
 ) -> None:
     """Take in what lies in the folders now, and end: for cron. It waits as long as a file must have been still."""
     office = Office()
-    filed = [one for settings in _named(office, names or []) for one in take_once(office, settings)]
+    which = list(_named(office, names or []))
+    filed = take_once(office, which)
     if filed:
         office.nudge()
     if json:
@@ -84,7 +85,9 @@ def take(
     else:
         for one in filed:
             say(_sentence(one))
-        if not filed:
+        if any(folder_of(office, one).is_looked_after for one in which):
+            say("Another process is taking files in just now.")
+        elif not filed:
             say("There was nothing to take in.")
     if any(needs_a_person(one) for one in filed):
         raise typer.Exit(NEEDS_A_PERSON)
@@ -101,16 +104,18 @@ def watch() -> None:
     watch_until_stopped()
 
 
-def take_once(office: Office, settings: FolderSettings) -> list[Filed]:
-    """Take in what lies in one folder and is not being written; waits once, as long as that takes to be seen.
+def take_once(office: Office, which: Iterable[FolderSettings]) -> list[Filed]:
+    """Take in what lies in some folders and is not being written; waits once, as long as that takes to be seen.
 
-    Raises CasehandError when the folder cannot be read or written to.
+    Raises CasehandError when a folder cannot be read or written to.
     """
-    folder = folder_of(office, settings)
-    if all(one.problem for one in folder.inbox.look()):
-        return []
-    Event().wait(settings.still_seconds)
-    return list(folder.turn())
+    seconds, found = 0.0, []
+    for settings in which:
+        folder = folder_of(office, settings)
+        if any(one.problem is None for one in folder.inbox.look()):
+            seconds, found = max(seconds, settings.still_seconds), [*found, folder]
+    Event().wait(seconds)
+    return [filed for folder in found for filed in folder.turn()]
 
 
 def watch_until_stopped() -> None:
@@ -164,7 +169,13 @@ def _hand_in(desk: Desk, settings: FolderSettings, workflow: str, path: Path) ->
         # Nothing is wrong with the file.
         raise NotNow(str(error)) from None
     due = settings.due_at(desk.ledger.clock())
-    return desk.hand_in(workflow, path, priority=settings.priority, due=due)
+    try:
+        return desk.hand_in(workflow, path, priority=settings.priority, due=due)
+    except (CasehandError, SQLAlchemyError):
+        raise
+    except Exception as error:
+        # An author's code may raise anything, and others' files wait behind this one.
+        raise NotNow(f"{path.name} cannot be taken in ({type(error).__name__} in the workflow)") from error
 
 
 def _look(
@@ -183,10 +194,8 @@ def _look(
         trouble = str(error)
     except SQLAlchemyError as error:
         trouble = f"the ledger does not answer ({type(error).__name__})"
-    if trouble != troubled.get(folder.name):
-        log.warning("folder_in_trouble", folder=folder.name, why=trouble) if trouble else log.info(
-            "folder_well_again", folder=folder.name
-        )
+    if trouble and trouble != troubled.get(folder.name):
+        log.warning("folder_in_trouble", folder=folder.name, why=trouble)
     troubled[folder.name] = trouble
 
 

@@ -137,13 +137,13 @@ class Teller:
     def _write_daily(self, told: Subscription) -> None:
         now = self.ledger.clock()
         if now >= at_london_time(now, self.summary_at):
-            self._write_summary(told, _day(now), DAY)
+            self._write_summary(told, _day(now), now, DAY)
 
     def _write_hourly(self, told: Subscription) -> None:
-        self._write_summary(told, _hour(self.ledger.clock()), HOUR)
+        hour = _hour(self.ledger.clock())
+        self._write_summary(told, hour, hour.since, HOUR)
 
-    def _write_summary(self, told: Subscription, slot: Occasion, within: timedelta) -> None:
-        now = self.ledger.clock()
+    def _write_summary(self, told: Subscription, slot: Occasion, now: datetime, within: timedelta) -> None:
         with self.ledger.reading() as connection:
             if occasions.is_told(connection, slot, told.receiver.id):
                 return
@@ -226,6 +226,7 @@ def _day(now: datetime) -> Occasion:
 
 
 def _hour(now: datetime) -> Occasion:
+    """The last full hour; clocks differ by full hours wherever people are told of them."""
     begun = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     name = f"{begun:%Y-%m-%dT%H}"
     return Occasion(What.HOURLY, name, begun, name)

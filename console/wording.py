@@ -66,7 +66,7 @@ def word_many(what: What, by_workflow: Mapping[str | None, int], links: Links) -
 
 
 def word_summary(standing: Standing, at: datetime, links: Links, is_hourly: bool = False) -> Wording:
-    """How things stand, once a day or once an hour."""
+    """How things stand, once a day or after an hour."""
     oldest = f"the oldest since {in_words(standing.oldest)}" if standing.oldest else ""
     notes = (
         f"{standing.urgent:,} of high priority" if standing.urgent else "",

@@ -1,7 +1,7 @@
 """Cells: what one field of a table may hold, before a workflow's model has looked at it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -51,6 +51,11 @@ class Kept:
             else repr(value)
         )
         return cls(text, type(value).__name__, written, number_format)
+
+    @property
+    def as_plain(self) -> dict[str, str]:
+        """The same as JSON knows it."""
+        return {"text": self.text, "kind": self.kind, "value": self.value, "format": self.format}
 
     @property
     def native(self) -> Any:
@@ -134,7 +139,7 @@ def as_kept(header: tuple[str, ...], row: Row) -> dict[str, str | dict[str, str]
     """
     whole: dict[str, str | dict[str, str] | None] = dict.fromkeys(header)
     for (name, text), kept in zip(as_written(header, row).items(), map(_kept, row.cells), strict=False):
-        whole[name] = text if kept is None else asdict(kept)
+        whole[name] = text if kept is None else kept.as_plain
     return whole
 
 

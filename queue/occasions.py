@@ -56,7 +56,7 @@ class What(StrEnum):
     STOPPED = "stopped"  #: a batch has stopped itself
     FINISHED = "finished"  #: nothing of a batch is open any more
     SUMMARY = "summary"  #: how things stand, once a day
-    HOURLY = "hourly"  #: the same once an hour, where anything has happened in it
+    HOURLY = "hourly"  #: the same after each hour in which anything has happened
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Standing:
     escalated: int
     overdue: int
     urgent: int  #: escalated and of high priority
-    done: int  #: by the robot in the last hours
-    asked: int  #: put before a person in the last hours
+    done: int  #: by the robot in the last day or hour
+    asked: int  #: put before a person in it
     oldest: datetime | None  #: since when the oldest escalation waits
     bots: tuple[str, ...]  #: paused or failing
 
@@ -145,14 +145,16 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
 def standing(
     connection: Connection, workflows: Workflows, now: datetime, within: timedelta = DAY
 ) -> Standing:
-    """How things stand in these workflows, and what was done `within` the last hours."""
+    """How things stand in these workflows, and what was done `within` so long before a time."""
     by_state = select(Cases.state, func.count()).where(Cases.state.in_(OPEN), *_of(Cases.workflow, workflows))
     states: dict[str, int] = dict(connection.execute(by_state.group_by(Cases.state)).all())
     done = select(func.count()).where(
-        Cases.state == State.DONE, Cases.changed_at > now - within, *_of(Cases.workflow, workflows)
+        Cases.state == State.DONE,
+        Cases.changed_at.between(now - within, now),
+        *_of(Cases.workflow, workflows),
     )
     asked = select(func.count()).where(
-        Escalations.opened_at > now - within, *_of(Escalations.workflow, workflows)
+        Escalations.opened_at.between(now - within, now), *_of(Escalations.workflow, workflows)
     )
     columns: Sequence[ColumnElement[Any]] = (
         func.count().filter(_due() < now).label("overdue"),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,9 @@ def test_what_lies_in_a_folder_is_taken_in_once(casehand: Any, inbox: Path) -> N
     assert [one["reference"] for one in cases] == ["T001", "T003"]
     story = casehand.json("case", "T001")
     assert story["audit"][0]["actor"] == "folder inbox"
-    assert story["line"]["priority"] == 2 if "priority" in story["line"] else True
+    assert story["line"]["priority"] == 2
+    due = datetime.fromisoformat(story["line"]["due"]) - datetime.fromisoformat(story["line"]["handed_in_at"])
+    assert timedelta(days=4, hours=23) < due < timedelta(days=5, hours=1)
     # Others who may look into the folder may look into these.
     assert (inbox / "done").stat().st_mode & 0o777 == 0o755
     assert casehand("folders", "take").stdout == "There was nothing to take in.\n"
@@ -83,12 +86,16 @@ def test_a_watcher_takes_in_what_comes_while_it_runs(
     casehand: Any, inbox: Path, until: Callable[..., None]
 ) -> None:
     command = [CASEHAND, "work", "--workers", "1"]
-    with subprocess.Popen(command, env=casehand.environment, cwd=casehand.folder) as working:
+    working = subprocess.Popen(command, env=casehand.environment, cwd=casehand.folder)
+    try:
         put(inbox, "tasks.csv", "T001,1.00,pay")
         until(lambda: (inbox / "done" / "tasks.csv").exists(), 60, "the file is taken in")
         until(lambda: casehand.paid() == ["T001 1.00"], 60, "the case is worked")
         working.terminate()
         assert working.wait(60) == 0
+    finally:
+        working.kill()
+        working.wait()
 
 
 @pytest.mark.parametrize(
