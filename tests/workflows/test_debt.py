@@ -98,7 +98,7 @@ def test_what_is_owed_in_three_places_is_one_record_whatever_happens(work: Work,
     seen = work(view_debt, EVERYTHING).should_be_done(
         overpayments=Decimal("130.00"),
         council_tax=Decimal("1212.50"),
-        parking=Decimal(105),
+        parking=Decimal("105.00"),
         total=Decimal("1447.50"),
     )
     seen.should_have_changed_nothing()
