@@ -87,7 +87,7 @@ def claims() -> list[Claim]:
 
 @dataclass
 class Council:
-    """The three systems, and a ledger with batches that a worker has worked; then a person came, and it worked again."""
+    """The three systems, and a ledger whose batches were worked, a person helping once."""
 
     folder: Path
     benefits: PracticeServer
