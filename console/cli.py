@@ -26,6 +26,9 @@ COMMANDS = {
     "audit": ("audit",),
     "messages": ("messages", "tell"),
     "samples": ("practice", "demo"),
+    "evidence": ("evidence",),
+    "installed": ("workflows", "bots"),
+    "new": ("new",),
     "trying": ("try",),
     "machine": ("doctor",),
 }
