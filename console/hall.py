@@ -8,13 +8,13 @@ import base64
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
 
@@ -41,6 +41,9 @@ from casehand.settings import Settings
 from casehand.workflows.hears import Hears, say_nothing
 from casehand.workflows.solo import Solo
 from casehand.workflows.workflow import Workflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Playwright
 
 SLACK = timedelta(minutes=1)
 """How much longer than one case may take its session is kept from others, for whoever is killed in between."""
@@ -119,8 +122,7 @@ class Hall:
             data=data,
             by=self.office.person.id,
         )
-        begun: list[str] = []
-        self._solo.work(case, lambda line: not begun and not begun.append(line.id))
+        self._solo.work(case, lambda line: line.attempts == 0)
         self._pass_on_refusal()
         return self._told(tell(self._ledger, case))
 
@@ -280,8 +282,10 @@ def riding(
 
     opened: list[WarmBrowser] = []
 
-    def new_browser(*given: Any) -> WarmBrowser:
-        opened.append(WarmBrowser(*given, window=window))
+    def new_browser(
+        binary: Path, arguments: Sequence[str], origins: Sequence[str], driver: "Playwright | None"
+    ) -> WarmBrowser:
+        opened.append(WarmBrowser(binary, arguments, origins, driver, window))
         return opened[-1]
 
     playwright = start_driver()

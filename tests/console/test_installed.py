@@ -76,9 +76,8 @@ def test_evidence_that_is_looked_at_is_removed_afterwards(casehand: Any, tmp_pat
     private.mkdir()
     # A browser that only looks.
     looks = tmp_path / "looks"
-    looks.write_text(
-        f'#!/bin/sh\ncp "${{1#file://}}" \'{tmp_path}/seen.html\'\nls "$(dirname "${{1#file://}}")" >\'{tmp_path}/seen\'\n'
-    )
+    copies = f'cp "$file" \'{tmp_path}/seen.html\'\nls "$(dirname "$file")" >\'{tmp_path}/seen\'\n'
+    looks.write_text(f'#!/bin/sh\nfile="${{1#file://}}"\n{copies}')
     looks.chmod(0o755)
     casehand.environment |= {"TMPDIR": str(private), "BROWSER": str(looks)}
     ran = casehand.run("evidence", "T001")

@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -81,9 +80,10 @@ def marked(what: str) -> list[int]:
 
 def test_what_is_wrong_is_found_with_its_line_and_nothing_else(written: ModuleType) -> None:
     found = [*inspect_workflow(written.work), *inspect_bot(written.DeskBot)]
-    lines: Callable[[Fault], list[int]] = lambda fault: sorted(
-        {one.line for one in found if one.fault is fault}
-    )  # noqa: E731
+
+    def lines(fault: Fault) -> list[int]:
+        return sorted({one.line for one in found if one.fault is fault})
+
     assert lines(Fault.NO_DONE) == marked("done")
     assert lines(Fault.NOT_PERSONAL) == marked("personal")
     assert lines(Fault.POSITION) == marked("position")
