@@ -39,7 +39,7 @@ from casehand.queue.state import State
 from casehand.queue.vault import KEY_BYTES
 from casehand.settings import Settings
 from casehand.workflows.hears import Hears, say_nothing
-from casehand.workflows.solo import Solo
+from casehand.workflows.solo import NewBrowser, Solo
 from casehand.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -249,7 +249,9 @@ def check_free(office: Office, workflow: Workflow) -> None:
 @contextmanager
 def scratch(settings: Settings) -> Iterator[Settings]:
     """Settings with a home of their own, whose key is kept nowhere, and which is removed at the end."""
-    home = settings.home.absolute() / "rehearsals" / secrets.token_hex(6)
+    rehearsals = settings.home.absolute() / "rehearsals"
+    _clear_left(rehearsals)
+    home = rehearsals / f"{os.getpid()}-{secrets.token_hex(6)}"
     home.mkdir(mode=0o700, parents=True)
     key = base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
     try:
@@ -267,6 +269,17 @@ def scratch(settings: Settings) -> Iterator[Settings]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _clear_left(rehearsals: Path) -> None:
+    """Remove what a rehearsal that was killed has left; its key is gone anyway."""
+    for left in rehearsals.glob("[0-9]*-*"):
+        try:
+            os.kill(int(left.name.partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except PermissionError:
+            continue  # It is another's, and alive.
+
+
 @contextmanager
 def riding(
     settings: Settings,
@@ -278,6 +291,26 @@ def riding(
     rehearses: bool,
 ) -> Iterator[Solo]:
     """A horse in this process for one workflow, with a driver and browser of its own."""
+    name = f"solo.{secrets.token_hex(3)}.{os.getpid()}"
+    with (
+        _driving(window) as (playwright, new_browser),
+        Solo(
+            settings,
+            ledger,
+            {workflow.name: workflow},
+            playwright,
+            name=name,
+            new_browser=new_browser,
+            hears=hears,
+            rehearses=rehearses,
+        ) as solo,
+    ):
+        yield solo
+
+
+@contextmanager
+def _driving(window: Mapping[str, Any]) -> "Iterator[tuple[Playwright, NewBrowser]]":
+    """A driver, and what opens browsers with it; all of them end with the block."""
     from playwright.sync_api import Error
 
     opened: list[WarmBrowser] = []
@@ -290,18 +323,7 @@ def riding(
 
     playwright = start_driver()
     try:
-        solo = Solo(
-            settings,
-            ledger,
-            {workflow.name: workflow},
-            playwright,
-            name=f"solo.{secrets.token_hex(3)}.{os.getpid()}",
-            new_browser=new_browser,
-            hears=hears,
-            rehearses=rehearses,
-        )
-        with solo:
-            yield solo
+        yield playwright, new_browser
     finally:
         for browser in opened:
             with suppress(Error):  # It may have died.
