@@ -40,13 +40,14 @@ def evidence(
     if json and to is None:
         show_json([{"attempt": int(one.parent.name), "name": one.name} for one in sources])
         return
-    if to is not None:
-        written = _decrypt(office, sources, to)
-        show_json([str(path) for path in written]) if json else say(
-            f"{counted(len(written), 'file')} written: {to}"
-        )
+    if to is None:
+        _look(office, which, sources)
         return
-    _look(office, which, sources)
+    written = _decrypt(office, sources, to)
+    if json:
+        show_json([str(path) for path in written])
+    else:
+        say(f"{counted(len(written), 'file')} written: {to}")
 
 
 def _kept(office: Office, which: str, attempt: int | None) -> list[Path]:
