@@ -31,6 +31,9 @@ COMMANDS = {
     "folders": ("folders",),
     "recording": ("record",),
     "samples": ("practice", "demo"),
+    "evidence": ("evidence",),
+    "installed": ("workflows", "bots"),
+    "new": ("new",),
     "trying": ("try",),
     "machine": ("doctor",),
 }
