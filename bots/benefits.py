@@ -236,6 +236,7 @@ class ClaimScreen(Screen):
         with self.bot.page.expect_popup() as opening:
             self.frame.get_by_role("link", name="Notes").click()
         window = opening.value
+        # Its tables are told apart by position only: they have neither names nor headings.
         notes = window.get_by_role("table").first.get_by_role("row").all_inner_texts()
         window.close()
         return [note for note in notes if note != "There are no notes."]

@@ -120,14 +120,13 @@ class WarmBrowser:
 
     def _launch(self, playwright: Playwright, in_sandbox: bool) -> Browser:
         return playwright.chromium.launch(
-            executable_path=self._binary,
             args=self._arguments,
             chromium_sandbox=in_sandbox,
             # The signals of a service manager or a Ctrl+C are the worker's to answer.
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,
-            **self._window,
+            **{"executable_path": self._binary, **self._window},
         )
 
 

@@ -27,6 +27,9 @@ COMMANDS = {
     "messages": ("messages", "tell"),
     "recording": ("record",),
     "samples": ("practice", "demo"),
+    "evidence": ("evidence",),
+    "installed": ("workflows", "bots"),
+    "new": ("new",),
     "trying": ("try",),
     "machine": ("doctor",),
 }

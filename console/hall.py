@@ -8,13 +8,13 @@ import base64
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
 
@@ -39,8 +39,11 @@ from casehand.queue.state import State
 from casehand.queue.vault import KEY_BYTES
 from casehand.settings import Settings
 from casehand.workflows.hears import Hears, say_nothing
-from casehand.workflows.solo import Solo
+from casehand.workflows.solo import NewBrowser, Solo
 from casehand.workflows.workflow import Workflow
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Playwright
 
 SLACK = timedelta(minutes=1)
 """How much longer than one case may take its session is kept from others, for whoever is killed in between."""
@@ -119,8 +122,7 @@ class Hall:
             data=data,
             by=self.office.person.id,
         )
-        begun: list[str] = []
-        self._solo.work(case, lambda line: not begun and not begun.append(line.id))
+        self._solo.work(case, lambda line: line.attempts == 0)
         self._pass_on_refusal()
         return self._told(tell(self._ledger, case))
 
@@ -247,7 +249,9 @@ def check_free(office: Office, workflow: Workflow) -> None:
 @contextmanager
 def scratch(settings: Settings) -> Iterator[Settings]:
     """Settings with a home of their own, whose key is kept nowhere, and which is removed at the end."""
-    home = settings.home.absolute() / "rehearsals" / secrets.token_hex(6)
+    rehearsals = settings.home.absolute() / "rehearsals"
+    _clear_left(rehearsals)
+    home = rehearsals / f"{os.getpid()}-{secrets.token_hex(6)}"
     home.mkdir(mode=0o700, parents=True)
     key = base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
     try:
@@ -265,6 +269,17 @@ def scratch(settings: Settings) -> Iterator[Settings]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _clear_left(rehearsals: Path) -> None:
+    """Remove what a rehearsal that was killed has left; its key is gone anyway."""
+    for left in rehearsals.glob("[0-9]*-*"):
+        try:
+            os.kill(int(left.name.partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except PermissionError:
+            continue  # It is another's, and alive.
+
+
 @contextmanager
 def riding(
     settings: Settings,
@@ -276,28 +291,39 @@ def riding(
     rehearses: bool,
 ) -> Iterator[Solo]:
     """A horse in this process for one workflow, with a driver and browser of its own."""
-    from playwright.sync_api import Error
-
-    opened: list[WarmBrowser] = []
-
-    def new_browser(*given: Any) -> WarmBrowser:
-        opened.append(WarmBrowser(*given, window=window))
-        return opened[-1]
-
-    playwright = start_driver()
-    try:
-        solo = Solo(
+    name = f"solo.{secrets.token_hex(3)}.{os.getpid()}"
+    with (
+        _driving(window) as (playwright, new_browser),
+        Solo(
             settings,
             ledger,
             {workflow.name: workflow},
             playwright,
-            name=f"solo.{secrets.token_hex(3)}.{os.getpid()}",
+            name=name,
             new_browser=new_browser,
             hears=hears,
             rehearses=rehearses,
-        )
-        with solo:
-            yield solo
+        ) as solo,
+    ):
+        yield solo
+
+
+@contextmanager
+def _driving(window: Mapping[str, Any]) -> "Iterator[tuple[Playwright, NewBrowser]]":
+    """A driver, and what opens browsers with it; all of them end with the block."""
+    from playwright.sync_api import Error
+
+    opened: list[WarmBrowser] = []
+
+    def new_browser(
+        binary: Path, arguments: Sequence[str], origins: Sequence[str], driver: "Playwright | None"
+    ) -> WarmBrowser:
+        opened.append(WarmBrowser(binary, arguments, origins, driver, window))
+        return opened[-1]
+
+    playwright = start_driver()
+    try:
+        yield playwright, new_browser
     finally:
         for browser in opened:
             with suppress(Error):  # It may have died.

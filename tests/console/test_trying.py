@@ -1,6 +1,9 @@
 """`casehand try` and `rehearse`: nothing is changed until somebody says so, and what would be is shown."""
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from rents import CHANGE, ENDED, ORDINARY, QUESTION, THERE_ALREADY, row
 from casehand.fixtures.practice.options import Options
 from casehand.fixtures.practice.server import PracticeServer
 
+CASEHAND = Path(sys.executable).with_name("casehand")
 RENT = "housing-benefit/rent-change"
 
 
@@ -78,6 +82,28 @@ def test_a_row_that_needs_a_person_says_why(
     for screen in ("DISPLAY", "WAYLAND_DISPLAY"):
         casehand.environment.pop(screen, None)
     assert "no screen here" in refuses("try", RENT, file, "--headed")
+
+
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="there is no screen (Debian's package is xvfb)")
+def test_one_may_watch_and_go_on_step_by_step(casehand: Any, practice: PracticeServer, file: str) -> None:
+    left = casehand.folder / "home/rehearsals/4194305-left"
+    left.mkdir(parents=True)
+    ran = subprocess.run(
+        ["xvfb-run", "-a", CASEHAND, "try", RENT, file, "--headed", "--slow", "--step"],
+        env=casehand.environment,
+        cwd=casehand.folder,
+        input="\n" * 9,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    said = ["signed in", "step: find the claim", f"change: {CHANGE}"]
+    assert [line.strip() for line in ran.stdout.splitlines()[:3]] == said
+    assert ran.stderr.count("Enter goes on, Ctrl+C stops.") == 3
+    assert "133.23" in ran.stdout
+    assert practice.journal() == []
+    assert not left.exists()
 
 
 def test_a_batch_is_rehearsed_before_its_first_change(

@@ -8,11 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from casehand.bots.browser import WarmBrowser
+from casehand.bots.chromium import find_browser, find_browser_with_window, launch_arguments
+from casehand.settings import load_settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Playwright, ViewportSize
 
+
 Prepare = Callable[["BrowserContext"], object]
+
+
+def launch_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Playwright's launch options for the browser that Casehand itself takes on this machine, added to those given.
+
+    Raises CasehandError when there is none.
+    """
+    configured = load_settings().browser
+    is_headless = given.get("headless", True)
+    found = find_browser(configured) if is_headless else find_browser_with_window(configured)
+    return {"executable_path": str(found), **given, "args": [*launch_arguments(), *given.get("args", ())]}
 
 
 class Browsers:

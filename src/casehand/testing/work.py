@@ -140,6 +140,8 @@ class Work:
         waits = tell(self.ledger, case).escalations[-1]
         question = waits.question or {}
         prompt = str(question.get("prompt", "in doubt"))
+        if waits.kind not in (EscalationKind.QUESTION, EscalationKind.IN_DOUBT):
+            return False
         if waits.kind is EscalationKind.QUESTION:
             asked.append(waits.reason)
         given = [value for words, value in answers.items() if words in prompt]
