@@ -99,7 +99,7 @@ class Council:
         """A move of somebody new, whose account is as given."""
         number = next(self.numbers)
         move = Move(
-            account=f"700{number:05}",
+            account=f"700{number:03}00",
             request=f"CA{number:05}",
             person=f"Mx Mover {'ABCDEFGHIJKLMNOPQRSTUVWXYZ'[number]}",
             new_property=f"P2{number:03}",
