@@ -213,7 +213,7 @@ def test_the_screens_are_a_module_that_ruff_accepts_and_that_works(
 
 
 def test_the_session_holds_nothing_personal_and_no_secret(recorded: Recorded) -> None:
-    for personal in ("HB000119", "Walnut", "practice-only", "robot.one", "Cookie"):
+    for personal in ("HB000119", "Poplar", "practice-only", "set-cookie", "authorization"):
         assert personal.casefold() not in recorded.har.casefold(), personal
     assert "reference: HB000119 -> HB9" in recorded.said
 
