@@ -40,13 +40,14 @@ def evidence(
     if json and to is None:
         show_json([{"attempt": int(one.parent.name), "name": one.name} for one in sources])
         return
-    if to is not None:
-        written = _decrypt(office, sources, to)
-        show_json([str(path) for path in written]) if json else say(
-            f"{counted(len(written), 'file')} written: {to}"
-        )
+    if to is None:
+        _look(office, which, sources)
         return
-    _look(office, which, sources)
+    written = _decrypt(office, sources, to)
+    if json:
+        show_json([str(path) for path in written])
+    else:
+        say(f"{counted(len(written), 'file')} written: {to}")
 
 
 def _kept(office: Office, which: str, attempt: int | None) -> list[Path]:
@@ -87,9 +88,9 @@ def _look(office: Office, which: str, sources: list[Path]) -> None:
         page = Path(name) / "index.html"
         page.write_text(_page(which, [one.name for one in written if one.suffix == ".jpg"]), encoding="utf-8")
         with _viewing([one for one in written if one.suffix == ".zip"]) as addresses:
-            opened = [webbrowser.open(address) for address in (page.as_uri(), *addresses)]
-            if not all(opened):
-                say("There is no browser to open it in here: look at it elsewhere with --to FOLDER. It is at")
+            # The viewer opens its own page itself.
+            if not webbrowser.open(page.as_uri()):
+                say("No browser could be opened here: look at it elsewhere with --to FOLDER.")
             for address in (page.as_uri(), *addresses):
                 say(f"  {address}")
             sys.stderr.write("Enter removes what was decrypted. ")

@@ -69,7 +69,7 @@ def bot(
     """Write a bot for one system, with a test beside it."""
     module = _module(name, "a bot")
     if not re.fullmatch(r"https?://[^/\s\"\\]+(/[^\s\"\\]*)?", url):
-        raise CasehandError(f"{url} is no address: give one such as https://claims.example/")
+        raise CasehandError(f"{url!r} is no address: give one such as https://claims.example/")
     package = Package.here()
     given = {"package": package.name, "module": module, "name": name, "bot": f"{_class(module)}Bot"}
     given["own_imports"] = package.imports(f"bots.{module}", given["bot"])

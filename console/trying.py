@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ def try_case(
     check_skipping_works()
     set_up_logs(level=logging.CRITICAL)  # What it would say is said here otherwise.
     office = Office()
-    known = office.desk.begin_rehearsal(workflow)
+    known = office.workflow(workflow) if commit else office.desk.begin_rehearsal(workflow)
     held = _read(known, data) if file is None else _row(office, known, file, row)
     looks = _Looks(headed, slow, step)
     if commit:
@@ -97,6 +98,8 @@ def try_case(
 
 def _rehearse_one(office: Office, workflow: Workflow, held: BaseModel, looks: _Looks, json: bool) -> None:
     folder = office.settings.home.absolute() / "tried"
+    # The last picture is of no use any more, and lies there in clear.
+    shutil.rmtree(folder, ignore_errors=True)
     hears = _Stepping(looks.step, quiet=json)
     with Hall(office, _patient(workflow, looks.step), _window(office, looks), hears, folder) as hall:
         hears.solo = hall.solo

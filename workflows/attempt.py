@@ -61,10 +61,18 @@ class Attempt:
     pictures_of_changes: bool = True
     hears: Hears = say_nothing
     rehearses: bool = False  #: whether changes are only looked at
+    catch: Catch | None = None  #: what keeps them from being made
 
     def run(self) -> Outcome:
         """Work the case and say how it ended; raises nothing but LostCase."""
         self._bots: dict[str, Bot] = {}
+        try:
+            return self._begin()
+        finally:
+            if self.catch is not None:
+                self.catch.end()
+
+    def _begin(self) -> Outcome:
         try:
             data = self.workflow.model.model_validate_json(self.begun.data)
         except ValidationError:
@@ -223,7 +231,6 @@ class _Log:
     """What a commit of this attempt needs of the world."""
 
     attempt: Attempt
-    catch: Catch | None = None  #: where changes are only looked at
 
     def now(self) -> datetime:
         return self.attempt.ledger.clock()
@@ -251,12 +258,11 @@ class _Log:
         bots = self.attempt.bots() if bot is None else [bot]
         if not bots or not all(one.changes_by_submit for one in bots):
             self.rehearsed(name, bot, None)
-        self.catch = Catch(self.attempt.contexts())
+        self.attempt.catch = Catch(self.attempt.contexts())
         return True
 
     def rehearsed(self, name: str, bot: Bot | None, error: BaseException | None) -> None:
-        catch = self.catch or Catch([])
-        catch.end()
+        catch = self.attempt.catch or Catch([])
         if error is not None and not catch.caught:
             return
         shown = bot or self.attempt.latest_bot()

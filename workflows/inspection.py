@@ -144,16 +144,19 @@ def _commits(source: Source) -> Iterator[Finding]:
 
 def _positions(source: Source) -> Iterator[Finding]:
     for node in ast.walk(source.tree):
-        said = _position(node)
-        if said is None:
+        said = _position(node) if isinstance(node, ast.expr) else None
+        if said is None or not isinstance(node, ast.expr):
             continue
-        line = node.end_lineno if isinstance(node, ast.Attribute) else node.lineno  # type: ignore[attr-defined]
-        if not source.excuses(Fault.POSITION, node.lineno, line or node.lineno):  # type: ignore[attr-defined]
+        last = node.end_lineno or node.lineno
+        if not source.excuses(Fault.POSITION, node.lineno, last):
             text = f"{said} finds whatever stands there: find it by what a person sees"
-            yield Finding(source.name, line or 1, Fault.POSITION, text)
+            # An attribute stands at the end of the chain that it is of.
+            yield Finding(
+                source.name, last if isinstance(node, ast.Attribute) else node.lineno, Fault.POSITION, text
+            )
 
 
-def _position(node: ast.AST) -> str | None:
+def _position(node: ast.expr) -> str | None:
     match node:
         case ast.Call(func=ast.Attribute(value=value, attr="nth")) if _is_locator(value):
             return "nth()"

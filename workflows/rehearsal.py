@@ -49,11 +49,13 @@ class Catch:
             context.route("**/*", self._meet)
 
     def end(self) -> None:
-        """Catch no more. What has been caught is never sent."""
+        """Catch no more. What has been caught is never sent: first the pages are closed, which might try it again."""
         from playwright.sync_api import Error
 
         for context in self._contexts:
             with suppress(Error):  # A browser that is gone sends nothing.
+                for page in context.pages:
+                    page.close()
                 context.unroute("**/*", self._meet)
 
     def fields(self, page: Page) -> list[dict[str, str]]:
