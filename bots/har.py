@@ -190,13 +190,23 @@ def _readable(entry: Entry) -> Iterator[str]:
     kind, text = entry["response"]["content"]["mimeType"], _text(entry)
     if "html" in kind:
         page = Reading(request["url"], text.encode(), "text/html; charset=utf-8")
-        yield page.text
         yield "\n".join("\t".join(row) for row in page.rows)
+        yield "\n".join(_columns(page.rows))
         yield "\n".join(_boxes(page))
-        # What no browser would show, in comments and scripts and outside of any table.
+        # With what no browser would show, and an end to each text: a name is not to run on into the next label.
         yield re.sub(r"<[^<>]*>", "\t", unescape(text))
     elif not KEPT_AS_IT_IS.search(kind):
         yield text
+
+
+def _columns(rows: list[list[str]]) -> Iterator[str]:
+    """Each cell behind the head of its column."""
+    heads: list[str] = []
+    for row in rows:
+        if len(row) == len(heads):
+            yield from (f"{head}\t{cell}" for head, cell in zip(heads, row, strict=True))
+        else:
+            heads = row
 
 
 def _boxes(page: Reading) -> Iterator[str]:

@@ -52,6 +52,25 @@ LABELS: dict[str, str] = {
 }
 """What the value beside such a label is."""
 
+HEADINGS = frozenset(
+    {
+        "Status",
+        "Date",
+        "Type",
+        "Amount",
+        "Reference",
+        "Number",
+        "Title",
+        "From",
+        "To",
+        "Yes",
+        "No",
+        "None",
+        "Unknown",
+    }
+)
+"""What stands beside such a label in the head of a table."""
+
 LONGEST = 120
 TREES = tuple(
     "Alder Ash Aspen Beech Birch Cedar Elder Elm Fir Hazel Holly Larch Laurel Lime Maple Oak Olive".split()  # noqa: SIM905
@@ -251,11 +270,14 @@ def _labelled(text: str) -> Iterator[tuple[str, str]]:
             rf"(?im)(?:^|[\t\"])(?:{label})\"?\s*[:\t]\s*\"?([^\t\n\"<>]{{2,{LONGEST}}})", text
         ):
             value = match[1].strip()
-            if _fits(kind, value):
+            alone = re.match(r"\W*(?:claimant|tenant|partner|liable)", match[0], re.IGNORECASE) is None
+            if _fits(kind, value) and (kind != "name" or alone or " " in value):
                 yield kind, value
 
 
 def _fits(kind: str, value: str) -> bool:
+    if value in HEADINGS or any(re.fullmatch(label, value, re.IGNORECASE) for label in LABELS.values()):
+        return False
     if kind == "name":
         return re.fullmatch(rf"(?:{TITLES}\.? )?{WORD}(?: {WORD}){{0,3}}", value) is not None
     if kind == "address":

@@ -109,7 +109,8 @@ def take_once(office: Office, which: Iterable[FolderSettings]) -> list[Filed]:
 
     Raises CasehandError when a folder cannot be read or written to.
     """
-    seconds, found = 0.0, []
+    seconds = 0.0
+    found: list[Folder] = []
     for settings in which:
         folder = folder_of(office, settings)
         if any(one.problem is None for one in folder.inbox.look()):

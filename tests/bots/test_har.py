@@ -161,6 +161,16 @@ def test_no_encoding_hides_what_was_noted(reference: str, encoding: int, around:
         assert ENCODINGS[encoding](reference) not in replaced.replace(around, "")
 
 
+def test_names_are_found_below_the_head_of_their_column_and_the_head_stays() -> None:
+    grid = """<table><tr><th>Claimant</th><th>Surname</th><th>Address</th><th>Status</th></tr>
+    <tr><td>Quentin Sampler</td><td>Specimen</td><td>Nowhere</td><td>Live</td></tr></table>"""
+    written = as_text(cleaned(entry(answer=grid)).har)
+    for name in ("Quentin", "Sampler", "Specimen"):
+        assert name not in written
+    for head in ("Claimant", "Surname", "Address", "Status", "Live"):
+        assert f">{head}<" in written
+
+
 def test_what_was_replaced_is_not_replaced_again() -> None:
     once = cleaned(entry())
     again = clean(once.har)
