@@ -23,6 +23,12 @@ def run(casehand: Any, folder: Path, *command: str) -> str:
     return ran.stdout
 
 
+def contents(project: Path) -> dict[Path, bytes]:
+    """What is in the project's files; `out` and `err` are those of the command itself."""
+    files = (path for path in project.rglob("*") if path.is_file() and path.name not in ("out", "err"))
+    return {path: path.read_bytes() for path in files}
+
+
 @pytest.fixture
 def project(casehand: Any) -> Path:
     assert casehand("new", "project", "our-robots").returncode == 0
@@ -35,7 +41,7 @@ def project(casehand: Any) -> Path:
 def test_what_is_written_passes_ruff_mypy_and_its_own_tests(casehand: Any, project: Path) -> None:
     for command in (
         ("new", "bot", "claims", "--url", "https://claims.example/"),
-        ("new", "workflow", "claims-area/write-a-note", "--bot", "claims"),
+        ("new", "workflow", "claims-area/write-a-note-of-24-chars", "--bot", "claims"),
     ):
         ran = casehand(*command)
         assert ran.returncode == 0, ran.stderr
@@ -55,12 +61,12 @@ def test_names_that_lead_nowhere_and_files_that_are_there_are_refused(
     assert "no address" in refuses("new", "bot", "claims", "--url", "claims.example")
     assert "no address" in refuses("new", "bot", "claims", "--url", 'https://x/"\n[bot.other]')
     assert casehand("new", "bot", "claims", *url).returncode == 0
-    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    before = contents(project)
     assert "is there already: nothing was written" in refuses("new", "bot", "claims", *url)
     assert "no bot 'rents'" in refuses("new", "workflow", "note", "--bot", "rents")
     assert "cannot be of" in refuses("new", "workflow", "Big/note", "--bot", "claims")
     assert "is there already" in refuses("new", "project", "our_robots")
-    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    assert contents(project) == before
 
 
 def test_a_bot_of_the_authors_own_gets_a_workflow_that_fits_it(casehand: Any, project: Path) -> None:
