@@ -27,6 +27,7 @@ from casehand.logs import set_up_logs
 from casehand.queue.folder import Fate, Filed, Folder
 from casehand.queue.inbox import Inbox, Lying
 from casehand.queue.intake import BatchTaken
+from casehand.queue.when import Edge, read_moment
 from casehand.workflows.installed import find_workflow
 
 LOOK_SECONDS = 5.0
@@ -169,9 +170,9 @@ def _hand_in(desk: Desk, settings: FolderSettings, workflow: str, path: Path) ->
     except CasehandError as error:
         # Nothing is wrong with the file.
         raise NotNow(str(error)) from None
-    due = settings.due_at(desk.ledger.clock())
+    due = settings.due and read_moment(settings.due, desk.ledger.clock(), desk.calendar, Edge.END)
     try:
-        return desk.hand_in(workflow, path, priority=settings.priority, due=due)
+        return desk.hand_in(workflow, path, priority=settings.priority, due=due or None)
     except (CasehandError, SQLAlchemyError):
         raise
     except Exception as error:

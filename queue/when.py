@@ -6,8 +6,11 @@ One small grammar; docs/schedules.md has it whole.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from casehand.exceptions import CasehandError
 from casehand.queue.calendar import ONE_DAY, WorkingCalendar
@@ -29,6 +32,10 @@ AT_CLOCK = rf"(?: at {CLOCK})?"
 EXAMPLES = (
     '"in 3 working days", "not before 9 on a working day", "the third working day of the month at 06:30"'
 )
+
+
+SOME_TIME = datetime(2026, 1, 5, 12, tzinfo=UTC)
+"""Words that can be read at one time can be at any."""
 
 
 class Edge(StrEnum):
@@ -74,6 +81,18 @@ def read_moment(text: str, now: datetime, calendar: WorkingCalendar, edge: Edge 
             f"{text.strip()[:LONGEST_SHOWN]!r} is no time: give one such as 2026-04-06T09:00, {EXAMPLES}"
         )
     return moment.astimezone(calendar.zone)
+
+
+def _check(text: str) -> str:
+    try:
+        read_moment(text, SOME_TIME, WorkingCalendar())
+    except CasehandError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_check)]
+"""A time in a settings file, as it stands there: what it means is known when it is read."""
 
 
 def read_days(text: str, calendar: WorkingCalendar) -> tuple[Days, time | None] | None:

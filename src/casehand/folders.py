@@ -1,14 +1,15 @@
 """Which folders are watched, as the settings say it; see docs/operations.md."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from casehand.queue.when import Moment
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-SPAN = re.compile(r"(?:in|within) ([1-9][0-9]{0,3}) (hour|day)s?")
 
 
 class FolderSettings(BaseModel):
@@ -20,17 +21,10 @@ class FolderSettings(BaseModel):
     workflow: str = Field(min_length=1)
     name: str = ""  #: unset: the last part of the path
     priority: int = 0
-    due: str | None = None  #: how long after a file came its cases are to be done, such as "within 5 days"
+    due: Moment | None = None  #: by when its cases are to be done, such as "within 5 working days"
     still_seconds: float = Field(default=30, gt=0, le=86_400)  #: a file that changed later is left alone
     done: Path = Path("done")  #: under `path`, unless absolute
     rejected: Path = Path("rejected")
-
-    @field_validator("due")
-    @classmethod
-    def _is_a_span(cls, due: str | None) -> str | None:
-        if due is not None and SPAN.fullmatch(due) is None:
-            raise ValueError('say it as "within 36 hours" or "within 5 days"')
-        return due
 
     @model_validator(mode="after")
     def _check_name(self) -> Self:
@@ -59,11 +53,6 @@ class FolderSettings(BaseModel):
     def still(self) -> timedelta:
         """How long a file must have been as it is."""
         return timedelta(seconds=self.still_seconds)
-
-    def due_at(self, now: datetime) -> datetime | None:
-        """When the cases of a file that is taken in now are to be done."""
-        found = None if self.due is None else SPAN.fullmatch(self.due)
-        return None if found is None else now + timedelta(**{f"{found[2]}s": int(found[1])})
 
 
 def check_apart(folders: tuple[FolderSettings, ...]) -> None:

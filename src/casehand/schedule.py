@@ -10,14 +10,11 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from casehand.exceptions import CasehandError
-from casehand.queue.calendar import LONDON, WorkingCalendar
+from casehand.queue.calendar import WorkingCalendar
 from casehand.queue.rules import Rule
 from casehand.queue.schedules import Missed, Overlap
 from casehand.queue.urgency import HIGHEST
-from casehand.queue.when import Edge, read_moment
-
-SOME_TIME = datetime(2026, 1, 5, 9, tzinfo=LONDON)
-"""Words that can be read at one time can be at any."""
+from casehand.queue.when import Edge, Moment, read_moment
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class Schedule(BaseModel):
     folder: Path | None = None  #: every file in it
     producer: str | None = None
     priority: int = Field(default=0, ge=-HIGHEST, le=HIGHEST)
-    not_before: str | None = None  #: words, read at the time of the run
-    due: str | None = None
+    not_before: Moment | None = None  #: words, read at the time of the run
+    due: Moment | None = None
     missed: Missed = Missed.ONCE
     overlap: Overlap = Overlap.WAIT
 
@@ -61,16 +58,6 @@ class Schedule(BaseModel):
             return name if name is None else ZoneInfo(name).key
         except (KeyError, ValueError, OSError):
             raise ValueError(f"there is no time zone {name}: give one such as Europe/London") from None
-
-    @field_validator("not_before", "due")
-    @classmethod
-    def _check_time(cls, text: str | None) -> str | None:
-        try:
-            if text is not None:
-                read_moment(text, SOME_TIME, WorkingCalendar())
-        except CasehandError as error:
-            raise ValueError(str(error)) from None
-        return text
 
     @model_validator(mode="after")
     def _check_when(self) -> Self:
