@@ -537,7 +537,12 @@ class Desk:
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
         return single.take_in(
-            self.ledger, workflow=found.name, reference=found.reference, data=data, by=self.person.id
+            self.ledger,
+            workflow=found.name,
+            reference=found.reference,
+            data=data,
+            by=self.person.id,
+            due=found.due_of(data, self.calendar),
         )
 
     def begin_rehearsal(self, workflow: str) -> Workflow:

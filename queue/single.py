@@ -1,5 +1,6 @@
 """A single case: taken in by itself, without a file."""
 
+from datetime import datetime
 from enum import Enum
 
 from pydantic import BaseModel
@@ -14,7 +15,15 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.state import State
 
 
-def take_in(ledger: Ledger, *, workflow: str, reference: str, data: BaseModel, by: str) -> str:
+def take_in(
+    ledger: Ledger,
+    *,
+    workflow: str,
+    reference: str,
+    data: BaseModel,
+    by: str,
+    due: datetime | None = None,
+) -> str:
     """Take in one case that belongs to no batch; returns its id. `reference` is the model's field that names it.
 
     Raises CasehandError when a case with its reference is open already.
@@ -29,6 +38,7 @@ def take_in(ledger: Ledger, *, workflow: str, reference: str, data: BaseModel, b
         "state": State.QUEUED,
         "priority": 0,
         "not_before": now,
+        "due": due,
         "attempts": 0,
         "failures": 0,
         "crashes": 0,
