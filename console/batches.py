@@ -4,7 +4,6 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from enum import StrEnum
 from json import dumps
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from casehand.console.completion import complete_workflow
+from casehand.console.days import as_moment
 from casehand.console.listing import NEEDS_A_PERSON, as_plain, counted, say, screen, show_json, show_table
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
@@ -23,6 +23,7 @@ from casehand.queue.batches import Rejected, rejections_of
 from casehand.queue.intake import BatchTaken
 from casehand.queue.results import kind_of_file
 from casehand.queue.sheets import Sheet, as_csv, write_excel
+from casehand.queue.when import Edge
 
 SHOWN_REJECTIONS = 20
 
@@ -52,10 +53,12 @@ def enqueue(
     file: Annotated[Path, typer.Argument(help="A .csv or .xlsx file, one row a case.")],
     priority: Annotated[int, typer.Option(help="Higher is worked first.")] = 0,
     not_before: Annotated[
-        datetime | None, typer.Option(help="When work may begin, in local time.", metavar="TIME")
+        str | None,
+        typer.Option(help='When work may begin: a local time, or such as "tomorrow at 9".', metavar="TIME"),
     ] = None,
     due: Annotated[
-        datetime | None, typer.Option(help="When it must be done, in local time.", metavar="TIME")
+        str | None,
+        typer.Option(help='When it must be done: a local time, or "within 5 working days".', metavar="TIME"),
     ] = None,
     again: Annotated[bool, typer.Option(help="Take the file in though it was before.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -67,8 +70,8 @@ def enqueue(
             workflow,
             file,
             priority=priority,
-            not_before=_aware(not_before),
-            due=_aware(due),
+            not_before=as_moment(not_before, "--not-before", office),
+            due=as_moment(due, "--due", office, Edge.END),
             again=again,
             progress=report,
         )
@@ -203,7 +206,3 @@ def _progress(quiet: bool) -> Iterator[Callable[[int], None] | None]:
     with Progress(*columns, console=screen(), transient=True) as bar:
         task = bar.add_task("Reading", total=None)
         yield lambda rows: bar.update(task, completed=rows)
-
-
-def _aware(given: datetime | None) -> datetime | None:
-    return None if given is None else given.astimezone()

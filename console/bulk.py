@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from casehand.console.days import as_moment
 from casehand.console.listing import (
     LIST_LIMIT,
     NEEDS_A_PERSON,
@@ -28,6 +29,7 @@ from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.bulk_turn import end_turn
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
+from casehand.queue.when import Edge
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="Its id.", metavar="ID")]
@@ -58,14 +60,14 @@ def begin(
         str | None, typer.Option(help="Cases that wait for a reason with all of these words.")
     ] = None,
     due_before: Annotated[
-        datetime | None, typer.Option(help="Cases due before this local time.", metavar="TIME")
+        str | None, typer.Option(help="Cases due before this local time.", metavar="TIME")
     ] = None,
     assigned_to: Annotated[str | None, typer.Option(help="Cases that this person has taken.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why; asked for if it is not given.")] = None,
     note: Annotated[str | None, typer.Option(help="For close: what was done about them.")] = None,
     to: Annotated[str | None, typer.Option(help="For hand on: whom to.")] = None,
     due: Annotated[
-        datetime | None, typer.Option(help="For set due: by when, in local time.", metavar="TIME")
+        str | None, typer.Option(help='For set due: by when, or "within 5 working days".', metavar="TIME")
     ] = None,
     priority: Annotated[int | None, typer.Option(help="For set priority: higher is worked first.")] = None,
     preview: Annotated[
@@ -77,7 +79,7 @@ def begin(
 ) -> None:
     """Begin: shows how many cases these are and the first of them, and asks."""
     office = Office()
-    when = None if due_before is None else due_before.astimezone()
+    when = as_moment(due_before, "--due-before", office)
     sought = None if words is None else digests_of_words(office.ledger.vault, words)
     which = BulkFilter(workflow, batch, state, kind, alike, when, assigned_to, sought)
     if case and which != BulkFilter():
@@ -87,7 +89,8 @@ def begin(
     if preview:
         _show_preview(office.desk.preview_bulk(action, which), json)
         return
-    value = _value(action, note=note, to=to, due=due, priority=priority)
+    by_when = as_moment(due, "--due", office, Edge.END)
+    value = _value(action, note=note, to=to, due=by_when, priority=priority)
     why = given_or_asked(reason, "--reason", "Why")
     if not yes:
         _ask(office, action, which, case or [])
@@ -173,7 +176,7 @@ def _value(
     given = {
         BulkAction.CLOSE: ("--note", note),
         BulkAction.HAND_ON: ("--to", to),
-        BulkAction.SET_DUE: ("--due", None if due is None else due.astimezone().isoformat()),
+        BulkAction.SET_DUE: ("--due", None if due is None else due.isoformat()),
         BulkAction.SET_PRIORITY: ("--priority", None if priority is None else str(priority)),
     }
     for other, (option, value) in given.items():

@@ -24,6 +24,7 @@ COMMANDS = {
     "figures": ("figures",),
     "audit": ("audit",),
     "messages": ("messages", "tell"),
+    "schedule": ("schedule",),
     "samples": ("practice", "demo"),
     "machine": ("doctor",),
 }

@@ -446,6 +446,7 @@ class Desk:
         not_before: datetime | None = None,
         due: datetime | None = None,
         again: bool = False,
+        known_by: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> BatchTaken:
         """Take a file in as a batch; the workers are not told yet."""
@@ -462,6 +463,7 @@ class Desk:
             not_before=not_before,
             due=due,
             again=again,
+            known_by=known_by,
             progress=progress,
         )
 

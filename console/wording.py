@@ -25,6 +25,7 @@ MANY: Mapping[What, tuple[str, str, str]] = {
     What.ESCALATION: ("case", "of high priority", "waits for a person|wait for a person"),
     What.OVERDUE: ("case", "", "is past its due date|are past their due dates"),
     What.PAUSED: ("bot", "", "is paused or held up|are paused or held up"),
+    What.RUN: ("scheduled run", "", "went wrong|went wrong"),
     What.FINISHED: ("batch", "", "is finished|are finished"),
 }
 """What they are, which of them, and what is said of one or of several."""
@@ -40,6 +41,8 @@ def word_one(occasion: Occasion, links: Links) -> Wording:
             return _of_case(occasion, links, "is past its due date", due)
         case What.PAUSED:
             return _of_bot(occasion, links)
+        case What.RUN:
+            return _of_run(occasion, links)
         case _:
             return _of_batch(occasion, links)
 
@@ -52,7 +55,9 @@ def word_many(what: What, by_workflow: Mapping[str | None, int], links: Links) -
     how_many = counted(number, noun).replace("batchs", "batches").replace(str(number), f"{number:,}", 1)
     said = " ".join(part for part in (how_many, which, verb) if part)
     rows = [f"{name}: {of:,}" for name, of in sorted(by_workflow.items(), key=str) if name is not None]
-    link = {What.PAUSED: links.to_home, What.FINISHED: links.to_batches}.get(what, links.to_escalations)
+    link = {What.PAUSED: links.to_home, What.RUN: links.to_home, What.FINISHED: links.to_batches}.get(
+        what, links.to_escalations
+    )
     return Wording(f"Casehand: {said}", _paragraphs(f"{said}.", "\n".join(rows), link()))
 
 
@@ -122,6 +127,18 @@ def _of_bot(occasion: Occasion, links: Links) -> Wording:
             "Its cases wait at no cost, and one tries from time to time."
         )
     return Wording(f"Casehand: {said[0].lower()}{said[1:]}", _paragraphs(body, links.to_home()))
+
+
+def _of_run(occasion: Occasion, links: Links) -> Wording:
+    name = plain(occasion.name)
+    said = f"A run of the schedule {name} went wrong"
+    body = (
+        f"{said} at {in_words(occasion.since)}: {plain(occasion.kind or 'nobody knows why')}.",
+        "Its next run is not held up by that.",
+        f"Workflow: {occasion.workflow}",
+        links.to_home(),
+    )
+    return Wording(f"Casehand: {said[0].lower()}{said[1:]}", _paragraphs(*body))
 
 
 def _of_batch(occasion: Occasion, links: Links) -> Wording:

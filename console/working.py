@@ -15,6 +15,7 @@ from casehand.console.companion import Companion
 from casehand.console.crew import Crew
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, say_who_waits, show_json
 from casehand.console.office import Office
+from casehand.console.planned import note_all
 from casehand.console.receivers import check_told_workflows
 from casehand.console.watch import Watch
 from casehand.logs import set_up_logs
@@ -35,6 +36,9 @@ Lanes = Annotated[
 ]
 
 
+WithSchedule = Annotated[bool, typer.Option("--schedule/--no-schedule", help="Run what comes by itself.")]
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(work)
@@ -46,10 +50,11 @@ def work(
     workers: Workers = None,
     lanes: Lanes = None,
     burst: Annotated[bool, typer.Option(help="Stop when nothing is left to be worked.")] = False,
+    schedule: WithSchedule = True,
 ) -> None:
     """Start workers, and keep them until told to stop: once to finish the cases in hand, twice to stop now."""
     office = Office()
-    _run(office, _sized(office, workers, lanes), burst)
+    _run(office, _sized(office, workers, lanes), burst, schedules=schedule and not burst)
     left = counts(office.ledger)["escalated"]
     standing = notices(office.ledger)
     if burst and left:
@@ -61,7 +66,7 @@ def work(
         raise typer.Exit(NEEDS_A_PERSON)
 
 
-def up(workers: Workers = None, lanes: Lanes = None) -> None:
+def up(workers: Workers = None, lanes: Lanes = None, schedule: WithSchedule = True) -> None:
     """Run everything on this machine, until stopped: the queue, the workers and the supervisors' pages."""
     office = Office()
     size = _sized(office, workers, lanes)
@@ -69,7 +74,7 @@ def up(workers: Workers = None, lanes: Lanes = None) -> None:
         f"Working up to {counted(size.at_once, 'case')} of {office.settings.home.absolute()} at once; Ctrl+C stops."
     )
     say("Hand in a batch from another terminal: casehand enqueue WORKFLOW FILE")
-    _run(office, size, burst=False, serves=True)
+    _run(office, size, burst=False, serves=True, schedules=schedule)
 
 
 def reconcile(json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -122,7 +127,7 @@ def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
             )
 
 
-def _run(office: Office, size: _Size, burst: bool, serves: bool = False) -> None:
+def _run(office: Office, size: _Size, burst: bool, serves: bool = False, schedules: bool = False) -> None:
     check_skipping_works()
     office.settings.vault()
     for workflow in office.workflows:
@@ -131,29 +136,32 @@ def _run(office: Office, size: _Size, burst: bool, serves: bool = False) -> None
     if office.settings.redis_url:
         check_redis(office.settings.redis_url)
     _warn_of_idle_lanes(office, size)
-    _run_crew(office, size, burst, serves)
+    schedules = bool(note_all(office)) and schedules
+    _run_crew(office, size, burst, serves, schedules)
 
 
-def _run_crew(office: Office, size: _Size, burst: bool, serves: bool) -> None:
+def _run_crew(office: Office, size: _Size, burst: bool, serves: bool, schedules: bool) -> None:
     patience = office.settings.backoff.longest
     watched = burst and sys.stdout.isatty()
     watching = Watch(office.ledger, patience) if burst else nullcontext()
     embedded = nullcontext() if office.settings.redis_url else EmbeddedValkey(office.settings.home)
     logs = _logs(office) if watched else None
     # The crew first: its horses get ready while the queue is started.
-    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, list(_companions(office, serves)))
+    crew_of = Crew(size.horses, size.lanes, logs, office.ledger, list(_companions(office, serves, schedules)))
     with crew_of as crew, embedded, watching as watch:
         crew.work_until(watch.is_over if watch else lambda: False)
         if crew.is_stopping:
             say("Stops when the cases in hand are finished; ask again to stop now.")
 
 
-def _companions(office: Office, serves: bool) -> Iterator[Companion]:
+def _companions(office: Office, serves: bool, schedules: bool) -> Iterator[Companion]:
     """What is done beside the working, each in a process of its own, since no worker needs what that imports."""
     if serves:
         yield Companion("console", _serve)
     if office.settings.tell:
         yield Companion("teller", _tell)
+    if schedules:
+        yield Companion("scheduler", _schedule)
 
 
 def _serve() -> None:
@@ -166,6 +174,12 @@ def _tell() -> None:
     from casehand.console.telling import tell_until_stopped
 
     tell_until_stopped()
+
+
+def _schedule() -> None:
+    from casehand.console.scheduler import schedule_until_stopped
+
+    schedule_until_stopped()
 
 
 def _logs(office: Office) -> Path:

@@ -7,8 +7,6 @@ from enum import StrEnum
 from functools import cache
 from zoneinfo import ZoneInfo
 
-import holidays
-
 from casehand.exceptions import CasehandError
 
 LONDON = ZoneInfo("Europe/London")
@@ -134,4 +132,7 @@ def _days_of_month(year: int, month: int) -> Iterator[date]:
 
 @cache
 def _bank_holidays(nation: Nation, year: int) -> frozenset[date]:
+    # Here, since it takes a tenth of a command's start, and most commands ask for no working day.
+    import holidays
+
     return frozenset(holidays.country_holidays("GB", subdiv=SUBDIVISIONS[nation], years=year))

@@ -32,6 +32,7 @@ Breakers = schema.breakers.c
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 Pauses = schema.pauses.c
+Slots = schema.schedule_slots.c
 Told = schema.told.c
 
 NEWS = timedelta(days=3)
@@ -49,6 +50,7 @@ class What(StrEnum):
     ESCALATION = "escalation"  #: a case of high priority waits for a person
     OVERDUE = "overdue"  #: a case waits for a person past its due date
     PAUSED = "paused"  #: a bot is paused, or its system fails case after case
+    RUN = "run"  #: a run of a schedule failed, or did not hand in all there was
     FINISHED = "finished"  #: nothing of a batch is open any more
     SUMMARY = "summary"  #: how things stand, once a day
 
@@ -60,8 +62,8 @@ class Occasion:
     what: What
     subject: str
     since: datetime
-    name: str  #: the case's reference, the batch or the bot
-    kind: str | None = None
+    name: str  #: the case's reference, the batch, the bot or the schedule
+    kind: str | None = None  #: of a run, what was said of it
     workflow: str | None = None
     numbers: tuple[tuple[str, int], ...] = ()  #: of a batch, how its cases ended
 
@@ -91,6 +93,8 @@ def untold(
             return _overdue(connection, receiver, workflows, now, most)
         case What.PAUSED:
             return _paused(connection, receiver, workflows)
+        case What.RUN:
+            return _runs(connection, receiver, workflows, most)
         case What.FINISHED:
             return _finished(connection, receiver, workflows, now, most)
         case What.SUMMARY:
@@ -114,9 +118,11 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
     waits = exists().where(Escalations.id == escalation, Escalations.settled_at.is_(None))
     paused = exists().where(Pauses.kind == PauseKind.BOT, Pauses.paused_at == Told.since)
     failing = exists().where(Breakers.opened_at == Told.since)
+    unseen = exists().where(Slots.schedule == Told.subject, Slots.ended_at == Told.since, *_unseen())
     return or_(
         of_case & waits,
         (Told.what == What.PAUSED) & or_(paused, failing),
+        (Told.what == What.RUN) & unseen,
         Told.what.in_((What.FINISHED, What.SUMMARY)) & (Told.since > past),
     )
 
@@ -200,6 +206,22 @@ def _paused(connection: Connection, receiver: str, workflows: Workflows) -> list
     ]
     new = [occasion for occasion in found if not is_told(connection, occasion, receiver)]
     return sorted(new, key=lambda occasion: (occasion.since, occasion.subject))
+
+
+def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int) -> list[Occasion]:
+    query = select(schema.schedule_slots).where(
+        *_unseen(),
+        *_of(Slots.workflow, workflows),
+        ~_told(What.RUN, receiver, Slots.schedule, Slots.ended_at),
+    )
+    rows = connection.execute(query.order_by(Slots.ended_at, Slots.schedule).limit(most)).all()
+    return [
+        Occasion(What.RUN, row.schedule, row.ended_at, row.schedule, row.said, row.workflow) for row in rows
+    ]
+
+
+def _unseen() -> list[ColumnElement[bool]]:
+    return [Slots.concerns, Slots.seen_at.is_(None)]
 
 
 def _finished(

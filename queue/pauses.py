@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     delete,
     exists,
+    false,
     func,
     insert,
     or_,
@@ -31,6 +32,7 @@ Cases = schema.cases.c
 Batches = schema.batches.c
 Known = schema.workflows.c
 BotsOf = schema.workflow_bots.c
+Schedules = schema.schedules.c
 
 
 class PauseKind(StrEnum):
@@ -39,6 +41,7 @@ class PauseKind(StrEnum):
     BOT = "bot"
     WORKFLOW = "workflow"
     BATCH = "batch"
+    SCHEDULE = "schedule"
     EVERYTHING = "everything"
 
 
@@ -120,7 +123,7 @@ def pauses_of_batch(ledger: Ledger, batch: str, workflow: str) -> list[Pause]:
         PauseKind.BOT: needed,
         PauseKind.EVERYTHING: {ALL},
     }
-    return [one for one in all_pauses(ledger) if one.name in names[one.kind]]
+    return [one for one in all_pauses(ledger) if one.name in names.get(one.kind, set())]
 
 
 def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
@@ -147,8 +150,11 @@ def all_held(ledger: Ledger, paused: Sequence[Pause], workflows: Collection[str]
 
 def all_workflows_held(ledger: Ledger, paused: Collection[Pause]) -> dict[Pause, set[str]]:
     """The workflows whose cases wait for each pause; of everything, none is named."""
-    bots, batches = workflows_of_bots(ledger), _workflows_of_batches(ledger, paused)
-    named = {PauseKind.BOT: bots, PauseKind.BATCH: batches}
+    named = {
+        PauseKind.BOT: workflows_of_bots(ledger),
+        PauseKind.BATCH: _workflows_of_batches(ledger, paused),
+        PauseKind.SCHEDULE: _workflows_of_schedules(ledger, paused),
+    }
     return {
         one: {one.name} if one.kind is PauseKind.WORKFLOW else named.get(one.kind, {}).get(one.name, set())
         for one in paused
@@ -170,6 +176,7 @@ def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None 
         PauseKind.BOT: (BotsOf.bot, BotsOf.workflow),
         PauseKind.WORKFLOW: (Known.name, Known.name),
         PauseKind.BATCH: (Batches.id, Batches.workflow),
+        PauseKind.SCHEDULE: (Schedules.name, Schedules.workflow),
     }[kind]
     query = select(name).distinct()
     if workflows is not None:
@@ -183,6 +190,7 @@ def workflows_held_by(ledger: Ledger, kind: PauseKind, name: str) -> set[str]:
     query = {
         PauseKind.BOT: select(BotsOf.workflow).where(BotsOf.bot == name),
         PauseKind.BATCH: select(Batches.workflow).where(Batches.id == name),
+        PauseKind.SCHEDULE: select(Schedules.workflow).where(Schedules.name == name),
     }.get(kind)
     if query is None:
         return {name} if kind is PauseKind.WORKFLOW else set()
@@ -222,6 +230,16 @@ def _workflows_of_batches(ledger: Ledger, paused: Collection[Pause]) -> dict[str
         return {name: {workflow} for name, workflow in connection.execute(query)}
 
 
+def _workflows_of_schedules(ledger: Ledger, paused: Collection[Pause]) -> dict[str, set[str]]:
+    names = [one.name for one in paused if one.kind is PauseKind.SCHEDULE]
+    query = select(Schedules.name, Schedules.workflow).where(Schedules.name.in_(names))
+    found: dict[str, set[str]] = {}
+    with ledger.reading() as connection:
+        for name, workflow in connection.execute(query):
+            found.setdefault(name, set()).add(workflow)
+    return found
+
+
 def _is_held_by(paused: Pause) -> ColumnElement[bool]:
     match paused.kind:
         case PauseKind.WORKFLOW:
@@ -230,6 +248,8 @@ def _is_held_by(paused: Pause) -> ColumnElement[bool]:
             return Cases.batch == paused.name
         case PauseKind.BOT:
             return Cases.workflow.in_(select(BotsOf.workflow).where(BotsOf.bot == paused.name))
+        case PauseKind.SCHEDULE:
+            return false()  # It holds back what is to be handed in, and no case.
         case PauseKind.EVERYTHING:
             return true()
 

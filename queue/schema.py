@@ -20,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -542,4 +542,44 @@ told = Table(
     Column("workflow", String(200), nullable=True),
     Column("message", ForeignKey("messages.id"), nullable=False, index=True),
     comment="What each receiver has been told of, so that it is told once.",
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    # One with another rule is another: what it would have named before is nobody's.
+    Column("rule", String(200), primary_key=True),
+    Column("workflow", String(200), nullable=False),
+    Column("since", Instant, nullable=False),
+    comment="Since when each schedule is kept: no slot is from before.",
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("schedule", String(60), primary_key=True),
+    # Whoever writes this first has written the slot: there is no other with this key.
+    Column("at", Instant, primary_key=True),
+    Column("workflow", String(200), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("holder", String(200), nullable=True),
+    # Until then it is the holder's, who renews it.
+    Column("until", Instant, nullable=True),
+    Column("begun_at", Instant, nullable=True),
+    Column("ended_at", Instant, nullable=True),
+    Column("accepted", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    # What was handed in, as a JSON list of batches.
+    Column("batches", Text, nullable=False),
+    Column("said", Text, nullable=True),
+    # Whether it is for a person to know, until one has said that it is known.
+    Column("concerns", Boolean, nullable=False),
+    Column("seen_at", Instant, nullable=True),
+    Column("seen_by", String(200), nullable=True),
+    Index("ix_schedule_slots_open", "schedule", "at", info={ONLY: "state IN ('waiting', 'running')"}),
+    Index("ix_schedule_slots_unseen", "schedule", "at", info={ONLY: "concerns AND seen_at IS NULL"}),
+    comment="Every time that a schedule has named, and what became of it.",
 )

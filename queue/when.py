@@ -20,7 +20,8 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 END_OF_DAY = time(23, 59)
 LONGEST_SHOWN = 60
 FARTHEST = timedelta(days=10_000)
-LOOK_AHEAD_DAYS = 1_000
+LOOK_AHEAD_DAYS = 11_000
+"""The leap day that is a Monday comes every 28 years."""
 
 CLOCK = r"(\d{1,2}(?:[:.]\d\d)?(?: ?[ap]m)?|midday|noon|midnight)"
 AT_CLOCK = rf"(?: at {CLOCK})?"
@@ -109,6 +110,10 @@ def read_clock(text: str | None) -> time | None:
 
 
 def _iso(text: str, calendar: WorkingCalendar, edge: Edge) -> datetime | None:
+    """As ISO 8601 has it, or as it is written here: 24/11/2026 17:00."""
+    if found := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? (\d{1,2}:\d\d))?", text):
+        day, month, year, clock = found.groups()
+        text = f"{year}-{month:0>2}-{day:0>2}" + (f"T{clock:0>5}" if clock else "")
     try:
         day = date.fromisoformat(text) if len(text) == len("2026-04-06") else None
         moment = datetime.fromisoformat(text) if day is None else datetime.combine(day, _edge(edge))

@@ -33,6 +33,7 @@ FORBIDDEN = {
     "casehand.settings": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
     "casehand.testing": ("casehand.worker", "casehand.console", "rq", "redis"),
     "casehand.testing_plugin": ("casehand.worker", "casehand.console", "rq", "redis"),
+    "casehand.schedule": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
     "casehand.tell": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
     "casehand.logs": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
 }

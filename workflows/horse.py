@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from greenlet import greenlet
@@ -46,6 +46,8 @@ ROOM_SECONDS = 0.02
 
 LEAVING = signal.SIGUSR1
 """What a horse that others share sends to whoever keeps it when it takes no further orders."""
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
@@ -129,6 +131,32 @@ class Horse:
         """Use the driver no more; the browser is left to whoever made it."""
         self.turns.end()
         self.hold.end()
+
+    def run(self, worker: str, length: timedelta, errand: Callable[[Lane], Result]) -> Result:
+        """Do what is no case in a lane of its own, once; the process is killed when that takes longer than `length`.
+
+        Raises what the errand raises.
+        """
+        self._playwright = start_driver()
+        self._loop = self.turns.begin(self._playwright)
+        lane = Lane(self, worker=worker)
+        self.lanes.append(lane)
+        # Its beat keeps the sessions that the lane holds, and its timer strikes also where this process is stopped.
+        held = Held(worker, 0)
+        self.hold.expect(held, length.total_seconds())
+        done: asyncio.Future[Result] = self._loop.create_future()
+
+        def ride() -> None:
+            try:
+                done.set_result(errand(lane))
+            except BaseException as error:  # noqa: BLE001 — it is raised where it is waited for
+                done.set_exception(error)
+
+        self.turns.start(ride)
+        try:
+            return self.turns.wait(done)
+        finally:
+            self.hold.let_go(held)
 
     def make_room(self, lane: Lane, *, alone: bool) -> None:
         """Wait until a lane may work: until nobody needs to be alone, or nobody else works where it must be.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from casehand.bots.bot import Account, Bot
 from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
-from casehand.exceptions import CasehandError, SignInRefused, SystemException
+from casehand.exceptions import CasehandError, NotOpen, SignInRefused, SystemException
 from casehand.points import Point, reach
 from casehand.queue import attempts, endings, leases, pauses, slots
 from casehand.queue.attempts import LEASE, Begun
@@ -52,6 +52,9 @@ REST_SECONDS = 60.0
 
 SLOT_PAUSE = timedelta(seconds=5)
 """How long a case waits for which there was no session free."""
+
+BORROW_PAUSE = timedelta(minutes=1)
+"""How long whoever is no case waits for that: cases come first."""
 
 FRESHLY_KEPT = slots.LENGTH.total_seconds() / 4
 """A slot that was renewed so short a time ago need not be renewed for the next case."""
@@ -174,6 +177,24 @@ class Lane:
             raise
         finally:
             self._horse.hold.let_go(held)
+
+    @contextmanager
+    def borrow(self, bots: Collection[type[Bot]], length: timedelta) -> Iterator[dict[str, Bot]]:
+        """Bots by their names, each signed in, for what is no case and takes so long; given back after it.
+
+        Raises NotOpen while one is closed or all its sessions are held, and SignInRefused, for which it is paused.
+        """
+        now, is_working = self._ledger.clock(), self._settings.working_calendar.is_working_day
+        try:
+            for bot in bots:
+                opens = bot.must_wait_until(now, length, is_working)
+                if opens is not None:
+                    raise NotOpen(opens, f"the system of the bot {bot.name} is closed")
+                if not self._has_slot(bot):
+                    raise NotOpen(now + BORROW_PAUSE, f"the bot {bot.name} holds all its sessions already")
+            yield {bot.name: self._session(bot).open() for bot in bots}
+        finally:
+            self._rest()
 
     def pause(self, seconds: float) -> None:
         """Let the other lanes have their turns for so long."""

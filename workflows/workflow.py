@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 
 from casehand.bots.bot import Bot
+from casehand.schedule import Schedule
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData
 
@@ -26,6 +27,7 @@ class Workflow:
     bots: Mapping[str, type[Bot]]  #: by the name of the function's parameter
     minutes_by_hand: float
     timeout: timedelta
+    schedules: tuple[Schedule, ...] = ()  #: by which files of its cases come by themselves
 
     def __call__(self, *args: Any, **kwargs: Any) -> BaseModel | None:
         """Work a case."""

@@ -23,6 +23,7 @@ from casehand.queue.bulk import Bulk, BulkAction, Came, outcomes
 from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
+from casehand.queue.when import Edge
 
 AT_ONCE = 25
 REFUSED_AT_ONCE = 50
@@ -243,7 +244,7 @@ def _choice(request: Request, items: list[tuple[str, str]]) -> Choice:
             state=_one_of(State, given.get("state"), "state"),
             kind=_one_of(EscalationKind, given.get("kind"), "reason to wait"),
             alike=given.get("alike"),
-            due_before=moment_typed(given.get("due_before", ""), site.zone),
+            due_before=moment_typed(request, given.get("due_before", "")),
             assigned_to=given.get("assigned_to"),
             words=None if words is None else digests_of_words(site.ledger.vault, words),
         )
@@ -278,7 +279,7 @@ def _value(request: Request, action: BulkAction, given: dict[str, str]) -> tuple
     if name != "due":
         return given[name], {}
     try:
-        due = moment_typed(given[name], request.app.state.site.zone)
+        due = moment_typed(request, given[name], Edge.END)
     except CasehandError as error:
         return None, {name: str(error)}
     return (None if due is None else due.isoformat()), {}

@@ -9,8 +9,10 @@ from casehand.exceptions import (
     SignInRefused,
     SystemException,
 )
+from casehand.schedule import Slot
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData, Personal
+from casehand.workflows.producer import Producer, producer, scheduled
 from casehand.workflows.workflow import Workflow, workflow
 
 __all__ = [
@@ -22,9 +24,13 @@ __all__ = [
     "CasehandError",
     "OutsideAddress",
     "Personal",
+    "Producer",
     "SessionExpired",
     "SignInRefused",
+    "Slot",
     "SystemException",
     "Workflow",
+    "producer",
+    "scheduled",
     "workflow",
 ]

@@ -1,5 +1,6 @@
 """Settings: from the environment with the prefix CASEHAND_, or a casehand.toml in the working directory."""
 
+import difflib
 import os
 import re
 import tomllib
@@ -31,6 +32,7 @@ from casehand.queue.backoff import Backoff
 from casehand.queue.breaker import BreakerPolicy
 from casehand.queue.calendar import Nation, WorkingCalendar
 from casehand.queue.vault import Vault
+from casehand.schedule import Schedule
 from casehand.tell import SmtpSettings, SmtpVariables, TellSettings, is_mail
 
 PREFIX = "CASEHAND_"
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
     tell: tuple[TellSettings, ...] = ()  #: each [[tell]] in casehand.toml
     summary_at: time = time(8)  #: when the daily summary is sent, in Europe/London
     calendar: CalendarSettings = CalendarSettings()  #: [calendar] in casehand.toml
+    schedule: tuple[Schedule, ...] = ()  #: each [[schedule]] in casehand.toml
 
     @field_validator("time_zone")
     @classmethod
@@ -219,6 +222,12 @@ def _as_one_line(error: ErrorDetails) -> str:
         case ("tell", int(place), *within):
             of = ".".join(str(part) for part in within if isinstance(part, str))
             return f"[[tell]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
+        case ("schedule", int(), name) if error["type"] == "extra_forbidden":
+            known = difflib.get_close_matches(str(name), Schedule.model_fields, n=1) or ["docs/schedules.md"]
+            return f"a [[schedule]] has no setting {name}: did you mean {known[0]}?"
+        case ("schedule", int(place), *within):
+            of = f" in {within[0]}" if within else ""
+            return f"[[schedule]] number {place + 1} is wrong{of}: {said[:1].lower()}{said[1:]}"
         case ("calendar", *within):
             of = f" in {within[0]}" if within else ""
             return f"[calendar] is wrong{of}: {said[:1].lower()}{said[1:]}"
