@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from casehand import BusinessException, Case, CaseData, workflow
+from casehand import BusinessException, Case, CaseData, producer, workflow
 from casehand.bots.services import Message, Request, ServicesBot
 from casehand.queue.calendar import WorkingCalendar
 
@@ -58,6 +58,7 @@ def answer_question(case: Case[OpenQuestion], services: ServicesBot) -> Answered
     return Answered(answer=answer, came="answered")
 
 
+@producer("human-resources/open-questions", answer_question)
 def open_requests(services: ServicesBot) -> Iterator[OpenQuestion]:
     """A case for each question that nobody has answered on an open request of a new starter."""
     for request in services.open_requests(KIND):
