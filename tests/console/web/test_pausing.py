@@ -188,7 +188,7 @@ def test_a_supervisor_of_one_workflow_holds_back_only_that(
     assert ours.status_code == 303
 
 
-@pytest.mark.parametrize("kind", ["", "schedule", "<script>", "everything\0"])
+@pytest.mark.parametrize("kind", ["", "calendar", "<script>", "everything\0"])
 def test_what_cannot_be_paused_leads_back(
     client_for: ClientFor, served: Any, somebody: Any, kind: str
 ) -> None:
