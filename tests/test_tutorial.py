@@ -101,8 +101,9 @@ class Reader:
 
     def stop(self) -> None:
         for process in self.running:
-            process.terminate()
-            process.wait()
+            # Leaving the block closes what it said, and waits for its end.
+            with process:
+                process.terminate()
 
 
 def blocks() -> Iterator[Block]:
