@@ -26,6 +26,7 @@ from casehand.console.rights import EVERY, Role
 from casehand.exceptions import (
     BusinessException,
     CasehandError,
+    NotNow,
     NotOpen,
     SignInRefused,
     SystemException,
@@ -191,7 +192,7 @@ def _beat(ledger: Ledger, run: Run, limit: timedelta, over: Event) -> None:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, SystemException | DBAPIError) or type(error).__module__.startswith("playwright")
+    return isinstance(error, SystemException | DBAPIError | NotNow) or type(error).__module__.startswith("playwright")
 
 
 def _in_words(error: BaseException) -> str:
