@@ -7,7 +7,6 @@ the audit in the transaction of what it changes.
 import difflib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 from functools import partial
@@ -34,7 +33,6 @@ from casehand.queue import (
     intake,
     pauses,
     results,
-    risk,
     runs,
     schema,
     search,
@@ -72,7 +70,7 @@ from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
 from casehand.queue.rejects import RejectFile, reject_file
 from casehand.queue.results import RowResult
-from casehand.queue.risk import AtRisk, Why
+from casehand.queue.risk import AtRisk, Outlook, Why
 from casehand.queue.rolling import catch_up
 from casehand.queue.schedules import Plan
 from casehand.queue.sheets import Sheet
@@ -106,6 +104,21 @@ class NotAllowed(CasehandError):
         super().__init__(f"you may not {right}{of}: ask your administrator if you should")
 
 
+def outlook_of(
+    ledger: Ledger,
+    workflows: Mapping[str, Workflow],
+    calendar: WorkingCalendar,
+    fresh: timedelta = timedelta(),
+) -> Outlook:
+    """What may miss its due date, by when bots are open; always, where a workflow is not known here."""
+
+    def open_time(workflow: str, begin: datetime, end: datetime) -> timedelta:
+        found = workflows.get(workflow)
+        return end - begin if found is None else found.open_time(begin, end, calendar)
+
+    return Outlook(ledger, open_time, fresh)
+
+
 class Desk:
     """Where one person works."""
 
@@ -116,12 +129,14 @@ class Desk:
         person: Person,
         nudge: Callable[[], object],
         calendar: WorkingCalendar = CALENDAR,
+        outlook: Outlook | None = None,
     ) -> None:
         self.ledger = ledger
         self.workflows = workflows
         self.person = person
         self.calendar = calendar
         self._nudge = nudge
+        self._outlook = outlook or outlook_of(ledger, workflows, calendar)
 
     # What may be seen and done.
 
@@ -206,12 +221,12 @@ class Desk:
         mine = self.workflows_with(Right.SEE_STRUCTURE)
         if workflow is not None:
             mine = frozenset({workflow} if mine is None or workflow in mine else ())
-        return risk.at_risk(self.ledger, self._open_time, mine, batch)
+        return self._outlook.at_risk(mine, batch)
 
     def risk_of(self, line: CaseLine) -> Why | None:
         """Why a queued case may miss its due date; None when it need not."""
         self._check_right(Right.SEE_STRUCTURE, line.workflow)
-        return risk.risk_of(self.ledger, self._open_time, line.id)
+        return self._outlook.risk_of(line.id)
 
     def late(
         self, workflow: str | None = None, batch: str | None = None, limit: int | None = None
@@ -632,17 +647,7 @@ class Desk:
         self.check_may_run(plan)
         return runs.note_seen(self.ledger, plan.name, self.person.id)
 
-    # The checks and measures that these share.
-
-    def _open_time(self, workflow: str, begin: datetime, end: datetime) -> timedelta:
-        """For how long all bots of a workflow are open; at all times, where that is not known here."""
-        found = self.workflows.get(workflow)
-        bots = [] if found is None else found.bots.values()
-        spans = [max(end - begin, timedelta())]
-        for bot in bots:
-            with suppress(ValueError):  # Its cases wait, and the bot is paused with that as the reason.
-                spans.append(bot.open_time(begin, end, self.calendar.is_working_day))
-        return min(spans)
+    # The checks that these share.
 
     def _check(self, case: str, action: Action) -> bool:
         """Raise unless this person may act so; returns whether he may where somebody else has taken the case."""

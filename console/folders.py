@@ -145,7 +145,7 @@ def folder_of(office: Office, settings: FolderSettings) -> Folder:
     workflow = find_workflow(office.workflows, settings.workflow).name
     name = settings.called
     who = Person(f"folder {name}", f"folder {name}", {workflow: frozenset({Role.SUPERVISOR})})
-    desk = Desk(office.ledger, office.workflows, who, office.nudge)
+    desk = Desk(office.ledger, office.workflows, who, office.nudge, office.settings.working_calendar)
     return Folder(
         office.ledger,
         name,

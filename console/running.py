@@ -69,7 +69,9 @@ def perform(office: Office, one: Planned, run: Run) -> None:
 
 
 def _hand_in(office: Office, one: Planned, run: Run) -> Ended:
-    desk = Desk(office.ledger, office.workflows, _scheduler(run), office.nudge)
+    desk = Desk(
+        office.ledger, office.workflows, _scheduler(run), office.nudge, office.settings.working_calendar
+    )
     if one.producer is not None:
         return _hand_in_produced(office, desk, one, one.producer, run)
     if one.schedule.folder is None:
@@ -192,7 +194,9 @@ def _beat(ledger: Ledger, run: Run, limit: timedelta, over: Event) -> None:
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, SystemException | DBAPIError | NotNow) or type(error).__module__.startswith("playwright")
+    return isinstance(error, SystemException | DBAPIError | NotNow) or type(error).__module__.startswith(
+        "playwright"
+    )
 
 
 def _in_words(error: BaseException) -> str:

@@ -53,46 +53,61 @@ class AtRisk:
     why: Why
 
 
-def at_risk(
-    ledger: Ledger,
-    open_time: OpenTime,
-    workflows: Collection[str] | None = None,
-    batch: str | None = None,
-) -> list[AtRisk]:
-    """What may miss its due date now, most urgent first; only of `workflows` and of the batch, if given."""
-    dated = select(Cases.id).where(IS_QUEUED, Cases.due.is_not(None)).limit(1)
-    with ledger.reading() as connection:
-        rows = connection.execute(_groups()).all() if connection.execute(dated).first() else []
-    if not rows:
-        return []
-    forecast = _Forecast(ledger, open_time)
-    found = (forecast.risk_of(row) for row in rows)
-    return [
-        one
-        for one in found
-        if one is not None
-        and (workflows is None or one.workflow in workflows)
-        and (batch is None or one.batch == batch)
-    ]
+class Outlook:
+    """What may miss its due date: looked at anew when somebody asks, but not while the last look is `fresh`.
 
+    A look counts all that is queued, so that pages which many people have open share one.
+    """
 
-def risk_of(ledger: Ledger, open_time: OpenTime, case: str) -> Why | None:
-    """Why a queued case may miss its due date; None when it need not."""
-    columns = (Cases.priority, Cases.due, Cases.workflow, Cases.batch, IS_TOO_LATE.label("too_late"))
-    query = select(*BY_AGE, *columns).where(Cases.id == case, IS_QUEUED, Cases.due.is_not(None))
-    with ledger.reading() as connection:
-        row = connection.execute(query).first()
-    if row is None:
+    def __init__(self, ledger: Ledger, open_time: OpenTime, fresh: timedelta = timedelta()) -> None:
+        self._ledger = ledger
+        self._open_time = open_time
+        self._fresh = fresh
+        self._found: tuple[datetime, list[AtRisk]] | None = None
+
+    def at_risk(self, workflows: Collection[str] | None = None, batch: str | None = None) -> list[AtRisk]:
+        """What may miss its due date now, most urgent first; only of `workflows` and of the batch, if given."""
+        return [
+            one
+            for one in self._all()
+            if (workflows is None or one.workflow in workflows) and (batch is None or one.batch == batch)
+        ]
+
+    def risk_of(self, case: str) -> Why | None:
+        """Why a queued case may miss its due date; None when it need not."""
+        columns = (Cases.priority, Cases.due, Cases.workflow, Cases.batch, IS_TOO_LATE.label("too_late"))
+        query: Select[Any] = select(*BY_AGE, *columns).where(
+            Cases.id == case, IS_QUEUED, Cases.due.is_not(None)
+        )
+        with self._ledger.reading() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return None
+        for one in self.at_risk([row.workflow]):
+            its_own = (row.priority, row.due, row.batch, bool(row.too_late))
+            if (one.priority, one.due, one.batch, one.why is Why.LATER) == its_own:
+                return one.why if self._behind(one, row) < one.number else None
         return None
-    for one in at_risk(ledger, open_time, [row.workflow]):
-        is_too_late = one.why is Why.LATER
-        its_own = (row.priority, row.due, row.batch, bool(row.too_late))
-        if (one.priority, one.due, one.batch, is_too_late) == its_own:
-            behind = _of(one).where(tuple_(*BY_AGE) > tuple_(*row[: len(BY_AGE)])).limit(one.number)
-            with ledger.reading() as connection:
-                later = connection.execute(select(func.count()).select_from(behind.subquery())).scalar_one()
-            return one.why if later < one.number else None
-    return None
+
+    def _all(self) -> list[AtRisk]:
+        now = self._ledger.clock()
+        if self._found is None or now - self._found[0] >= self._fresh:
+            self._found = now, list(self._look())
+        return self._found[1]
+
+    def _look(self) -> Iterator[AtRisk]:
+        dated = select(Cases.id).where(IS_QUEUED, Cases.due.is_not(None)).limit(1)
+        with self._ledger.reading() as connection:
+            rows = connection.execute(_groups()).all() if connection.execute(dated).first() else []
+        if rows:
+            forecast = _Forecast(self._ledger, self._open_time)
+            yield from (one for row in rows if (one := forecast.risk_of(row)) is not None)
+
+    def _behind(self, one: AtRisk, row: Row[Any]) -> int:
+        """How many of its group came in after a case, counted no further than those at risk."""
+        later = _of(one).where(tuple_(*BY_AGE) > tuple_(*row[: len(BY_AGE)])).limit(one.number)
+        with self._ledger.reading() as connection:
+            return connection.execute(select(func.count()).select_from(later.subquery())).scalar_one()
 
 
 def list_at_risk(ledger: Ledger, risks: Sequence[AtRisk], limit: int | None) -> list[tuple[CaseLine, Why]]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -39,6 +40,14 @@ class Workflow:
     def due_of(self, data: BaseModel, calendar: WorkingCalendar) -> datetime | None:
         """By when a case with this data must be done, by the workflow's rule; None for no date."""
         return None if self.due is None else due_by(self.due, data, calendar)
+
+    def open_time(self, begin: datetime, end: datetime, calendar: WorkingCalendar) -> timedelta:
+        """For how long all its bots are open between two moments."""
+        spans = [max(end - begin, timedelta())]
+        for bot in self.bots.values():
+            with suppress(ValueError):  # Its cases wait, and the bot is paused with that as the reason.
+                spans.append(bot.open_time(begin, end, calendar.is_working_day))
+        return min(spans)
 
     def __call__(self, *args: Any, **kwargs: Any) -> BaseModel | None:
         """Work a case."""

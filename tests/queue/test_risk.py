@@ -13,7 +13,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Done
 from casehand.queue.pace import measured
 from casehand.queue.pauses import PauseKind, pause
-from casehand.queue.risk import Why, at_risk, list_at_risk, risk_of
+from casehand.queue.risk import Outlook, Why, list_at_risk
 
 TakeIn = Callable[..., str]
 PassTime = Callable[..., None]
@@ -59,25 +59,25 @@ def test_those_that_come_in_last_are_at_risk_where_not_all_are_worked_in_time(
     # It is 9:06: until 11:00, to which it is reckoned, 114 cases can be worked.
     cases = _due(ledger, take_in, 120, minutes=114)
 
-    (risk,) = at_risk(ledger, _always)
+    (risk,) = Outlook(ledger, _always).at_risk()
 
     assert (risk.queued, risk.number, risk.why) == (120, 6, Why.PACE)
     listed = [line.id for line, _ in list_at_risk(ledger, [risk], None)]
     assert listed == cases[-6:]
-    assert [risk_of(ledger, _always, case) for case in (cases[-7], cases[-6])] == [None, Why.PACE]
+    assert [Outlook(ledger, _always).risk_of(case) for case in (cases[-7], cases[-6])] == [None, Why.PACE]
 
 
 @pytest.mark.usefixtures("worked")
 def test_what_goes_before_them_counts_and_what_comes_after_does_not(ledger: Ledger, take_in: TakeIn) -> None:
     _due(ledger, take_in, 3, minutes=114)
-    assert at_risk(ledger, _always) == []
+    assert Outlook(ledger, _always).at_risk() == []
     for number in range(120):
         take_in(f"CT{number:06}", line=number, priority=-1)
-    assert at_risk(ledger, _always) == []
+    assert Outlook(ledger, _always).at_risk() == []
     for number in range(113):
         take_in(f"PP{number:06}", line=number, priority=1)
 
-    (risk,) = at_risk(ledger, _always)
+    (risk,) = Outlook(ledger, _always).at_risk()
 
     assert risk.number == 2
 
@@ -85,10 +85,10 @@ def test_what_goes_before_them_counts_and_what_comes_after_does_not(ledger: Ledg
 @pytest.mark.usefixtures("worked")
 def test_no_time_counts_in_which_the_bots_are_closed(ledger: Ledger, known: str, take_in: TakeIn) -> None:
     _due(ledger, take_in, 2, hours=30)
-    assert at_risk(ledger, _always, [known]) == []
-    assert at_risk(ledger, _never, ["another"]) == []
+    assert Outlook(ledger, _always).at_risk([known]) == []
+    assert Outlook(ledger, _never).at_risk(["another"]) == []
 
-    (risk,) = at_risk(ledger, _never, [known])
+    (risk,) = Outlook(ledger, _never).at_risk([known])
 
     assert (risk.number, risk.why) == (2, Why.PACE)
 
@@ -99,10 +99,10 @@ def test_what_is_held_back_is_at_risk_on_its_last_day(
 ) -> None:
     _due(ledger, take_in, 2, hours=30)
     pause(ledger, PauseKind.BOT, "benefits", "it is being moved", "a person")
-    assert at_risk(ledger, _always) == []
+    assert Outlook(ledger, _always).at_risk() == []
     pass_time(hours=7)
 
-    (risk,) = at_risk(ledger, _always)
+    (risk,) = Outlook(ledger, _always).at_risk()
 
     assert (risk.number, risk.why) == (2, Why.HELD)
 
@@ -113,12 +113,12 @@ def test_what_waits_while_nothing_is_worked_is_at_risk_but_not_while_it_is_close
 ) -> None:
     _due(ledger, take_in, 2, hours=8)
     pass_time(minutes=20)
-    assert [one.why for one in at_risk(ledger, _always)] == [Why.STILL]
+    assert [one.why for one in Outlook(ledger, _always).at_risk()] == [Why.STILL]
 
     def opens_later(workflow: str, begin: datetime, end: datetime) -> timedelta:
         return max(end - max(begin, ledger.clock()), timedelta())
 
-    assert at_risk(ledger, opens_later) == []
+    assert Outlook(ledger, opens_later).at_risk() == []
 
 
 @pytest.mark.usefixtures("known")
@@ -130,5 +130,5 @@ def test_what_may_not_begin_in_time_is_at_risk_and_what_was_never_worked_has_no_
     take_in("HB000002", due=due)
 
     assert measured(ledger) is None
-    assert [(one.number, one.why) for one in at_risk(ledger, _always)] == [(1, Why.LATER)]
-    assert risk_of(ledger, _always, case) is Why.LATER
+    assert [(one.number, one.why) for one in Outlook(ledger, _always).at_risk()] == [(1, Why.LATER)]
+    assert Outlook(ledger, _always).risk_of(case) is Why.LATER
