@@ -14,7 +14,7 @@ from casehand.bots.services import ServicesBot
 class Person(CaseData):
     """Somebody, and under which references the systems know them; empty where they do not."""
 
-    person: str = Field(pattern=r"^PE[0-9]{5}$", examples=["PE00001"])
+    number: str = Field(pattern=r"^PE[0-9]{5}$", examples=["PE00001"])
     name: Annotated[str, Personal]
     claim: str | None = Field(default=None, pattern=r"^HB[0-9]{6}$", examples=["HB000125"])
     account: str | None = Field(default=None, pattern=r"^[0-9]{8}$", examples=["70010001"])
@@ -35,7 +35,7 @@ class Debts(BaseModel):
         return sum(filter(None, (self.overpayments, self.council_tax, self.parking)), Decimal(0))
 
 
-@workflow("debt/single-view", reference="person", minutes_by_hand=15)
+@workflow("debt/single-view", reference="number", minutes_by_hand=15)
 def view_debt(
     case: Case[Person], benefits: BenefitsBot, council_tax: CouncilTaxBot, services: ServicesBot
 ) -> Debts:

@@ -39,7 +39,7 @@ ACCOUNT = TaxAccount(
     arrears=Decimal("1212.50"),
 )
 EVERYTHING = {
-    "person": "PE00001",
+    "number": "PE00001",
     "name": "Mx Test Ash",
     "claim": "HB500001",
     "account": "70050001",
@@ -113,7 +113,7 @@ def test_without_a_commit_point_it_is_simply_tried_again(work: Work, systems: Sy
 
 
 def test_nothing_owed_is_not_the_same_as_not_known_there(work: Work) -> None:
-    row = {"person": "PE00002", "name": "Mx Test Ash", "claim": "HB500002", "registration": "TE57 ZZZ"}
+    row = {"number": "PE00002", "name": "Mx Test Ash", "claim": "HB500002", "registration": "TE57 ZZZ"}
     known = work(view_debt, row).should_be_done(overpayments=Decimal(0), parking=Decimal(0), total=Decimal(0))
     assert known.result["council_tax"] is None
 
@@ -129,11 +129,11 @@ def test_nothing_owed_is_not_the_same_as_not_known_there(work: Work) -> None:
     ],
 )
 def test_nobody_is_told_another_persons_debt(work: Work, row: dict[str, str], words: str) -> None:
-    work(view_debt, {"person": "PE00003", **row}).should_need_a_person(words)
+    work(view_debt, {"number": "PE00003", **row}).should_need_a_person(words)
 
 
 def test_each_of_several_liable_people_owes_the_council_tax(work: Work) -> None:
-    row = {"person": "PE00004", "name": "Mx Test Bay", "account": "70050001"}
+    row = {"number": "PE00004", "name": "Mx Test Bay", "account": "70050001"}
     work(view_debt, row).should_be_done(council_tax=Decimal("1212.50"))
 
 

@@ -200,9 +200,9 @@ HOMES = [
     move(FULL, seed.property_reference(0, 6), "CA00004", 5),
 ]
 PEOPLE: list[dict[str, object]] = [
-    {"person": "PE00001", "name": seed.person_of(0, 5), "claim": RISES, "account": FULL, "registration": ""},
-    {"person": "PE00002", "name": seed.person_of(0, 5), "claim": "", "account": FULL, "registration": ""},
-    {"person": "PE00003", "name": "Mx Test Stranger", "claim": "", "account": FULL, "registration": ""},
+    {"number": "PE00001", "name": seed.person_of(0, 5), "claim": RISES, "account": FULL, "registration": ""},
+    {"number": "PE00002", "name": seed.person_of(0, 5), "claim": "", "account": FULL, "registration": ""},
+    {"number": "PE00003", "name": "Mx Test Stranger", "claim": "", "account": FULL, "registration": ""},
 ]
 
 
