@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-LISTENS = "document.querySelector('[data-hx-sse\\\\:connect]')?._htmx?.sse !== undefined"
+LISTENS = "!!document.querySelector('[data-hx-sse\\\\:connect]')?._htmx?.sse"
 WAYS = ("mouse", "keyboard", "no scripts")
 
 
