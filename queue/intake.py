@@ -25,6 +25,7 @@ from casehand.queue.urgency import checked_due
 
 ROWS_AT_ONCE = 2_000
 ROWS_BEFORE_WRITING = 100_000
+MANY = 1_000
 TRIES = 5
 LONGEST_NAME = 80
 LOCK = 20172
@@ -194,6 +195,8 @@ class _Intake:
                 self._write_chunk(connection, chunk)
             self._write_counts(connection)
             self._write_audit(connection)
+            if self._counts["accepted"] >= MANY:
+                _count_anew(connection)
         return BatchTaken(self.batch, **self._counts, already=False, handed_in_at=self._now)
 
     def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
@@ -327,6 +330,16 @@ class _Intake:
         )
         columns = ["at", "actor", "action", "subject", "before", "after", "attempt"]
         connection.execute(insert(schema.audit).from_select(columns, taken_in))
+
+
+def _count_anew(connection: Connection) -> None:
+    """Have PostgreSQL plan for what is there now.
+
+    It does so by itself, but up to a minute later, and until then takes the table for an empty one: handing 200 of
+    20,000 new cases to the workers took it 18 s (168 ms and less once it had counted).
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ANALYZE cases, audit")
 
 
 def open_references(connection: Connection, workflow: str, references: list[str]) -> dict[str, str]:

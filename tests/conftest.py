@@ -20,7 +20,7 @@ from casehand.settings import PREFIX
 
 # What several files of tests stand on is in modules beside them.
 sys.path.insert(0, str(Path(__file__).parent))
-from postgres import a_postgres, fresh_database, postgres_programs
+from postgres import FORGETFUL, a_postgres, fresh_database, postgres_programs
 from workshop import DESK, Desk
 
 
@@ -54,7 +54,7 @@ def postgres_url() -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL is missing: install Debian's package postgresql")
         pytest.skip("PostgreSQL is not installed here (Debian's package is postgresql)")
-    with a_postgres() as url:
+    with a_postgres(*FORGETFUL) as url:
         yield url
 
 

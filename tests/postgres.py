@@ -14,9 +14,15 @@ from sqlalchemy import create_engine, text
 POSTGRES_USER = "postgres"
 
 
+FORGETFUL = ("fsync=off",)
+"""It may lose what it wrote last when the machine fails, and is the faster for it."""
+
+MANY_PEOPLE = ("max_connections=200",)
+
+
 @contextmanager
-def a_postgres() -> Iterator[str]:
-    """Its address, while it runs; it forgets what it wrote last when the machine fails, and is the faster for it."""
+def a_postgres(*settings: str) -> Iterator[str]:
+    """Its address, while it runs with these settings."""
     programs = postgres_programs()
     assert programs is not None, "PostgreSQL is missing: install Debian's package postgresql"
     with TemporaryDirectory(prefix="pg") as name:
@@ -25,7 +31,8 @@ def a_postgres() -> Iterator[str]:
         data = folder / "data"
         run = {"check": True, "user": user, "capture_output": True, "cwd": folder}
         subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", POSTGRES_USER], **run)
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c log_min_messages=panic"
+        also = ("listen_addresses=", "log_min_messages=panic", *settings)
+        options = " ".join([f"-k {folder}", *(f"-c {setting}" for setting in also)])
         log = folder / "log"
         subprocess.run([programs / "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start"], **run)
         try:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -353,6 +353,19 @@ def put_in_state(ledger: Ledger, reference: str, state: str) -> None:
         connection.execute(
             update(schema.cases).where(schema.cases.c.reference == reference).values(state=state)
         )
+
+
+def test_postgresql_knows_how_many_cases_there_are_from_the_first_moment(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    with opened(new_database()) as ledger:
+        take_in(ledger, write_rents(tmp_path / "rents.csv", *(rent(number) for number in range(1_000))))
+        with ledger.reading() as connection:
+            known = connection.exec_driver_sql(
+                "SELECT reltuples FROM pg_class WHERE relname = 'cases'"
+            ).scalar()
+
+    assert known == 1_000
 
 
 # -- one transaction or none ----------------------------------------------------------------------------
