@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 from weakref import WeakKeyDictionary
@@ -77,12 +77,20 @@ class Answer:
     content: bytes
 
 
-_stand_ins: WeakKeyDictionary[BrowserContext, Callable[[str], Answer]] = WeakKeyDictionary()
+Ask = Callable[[str, float], Answer]
+"""Asks for an address, and waits so many seconds for its answer."""
+
+_stand_ins: WeakKeyDictionary[BrowserContext, Ask] = WeakKeyDictionary()
 
 
-def read_from(context: BrowserContext, answer: Callable[[str], Answer]) -> None:
-    """Have a context's readings answered so, as its pages are when they are played back from a recording."""
-    _stand_ins[context] = answer
+def read_by(context: BrowserContext, ask: Ask) -> None:
+    """Have a context's readings asked for so, as its pages are when they are played back from a recording."""
+    _stand_ins[context] = ask
+
+
+def asks_by(context: BrowserContext) -> Ask:
+    """How a context's readings are asked for: of the system itself, unless something stands in for it."""
+    return _stand_ins.get(context) or partial(_ask, context)
 
 
 def fetch(context: BrowserContext, address: str, is_own: Callable[[str], bool], seconds: float) -> Reading:
@@ -94,7 +102,7 @@ def fetch(context: BrowserContext, address: str, is_own: Callable[[str], bool], 
     for _ in range(MOST_REDIRECTS):
         if not is_own(address):
             raise OutsideAddress("an address to be read is outside the bot's own addresses")
-        answer = _stand_ins[context](address) if context in _stand_ins else _ask(context, address, seconds)
+        answer = asks_by(context)(address, seconds)
         onward = answer.headers.get("location")
         if onward is None:
             return _read(answer)

@@ -94,8 +94,7 @@ def bot_settings(systems: Systems) -> Mapping[str, Mapping[str, str]]:
     }
 
 
-# Nothing is opened in the page, where an answer could be held back: a system's own errors are tried below.
-@faults.every(faults.BEGIN, kinds=[faults.SessionExpires, faults.BrowserDies])
+@faults.every(faults.BEGIN)
 def test_what_is_owed_in_three_places_is_one_record_whatever_happens(work: Work, systems: Systems) -> None:
     seen = work(view_debt, EVERYTHING).should_be_done(
         overpayments=Decimal("130.00"),

@@ -5,8 +5,8 @@
         work(change_rent, ROW).should_be_done().should_have_changed("put the new rent on the claim")
 
 runs the test once for each fault at each place. The case is worked again until it ends, and each change must have
-been made once. They work on any system: the browser itself lets the answer of a real request wait or get lost.
-What a bot reads without its page (`Bot.read`) does not pass there.
+been made once. They work on any system: the answer of a real request waits or gets lost, in the browser itself or,
+for what a bot reads without its page (`Bot.read`), on the way to it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from casehand.bots.reading import Answer, Ask, asks_by, read_by
 from casehand.queue.commits import CommitState
 from casehand.workflows.hears import Stage
 from casehand.workflows.rehearsal import READS
@@ -94,6 +95,8 @@ class PageIsSlow(Fault):
             page.set_default_timeout(IMPATIENCE)
             page.set_default_navigation_timeout(IMPATIENCE)
         struck.listen(contexts, changes, hold)
+        if not changes:
+            struck.lose_reading(contexts, f"Timeout {IMPATIENCE}ms exceeded")
 
 
 class ResponseLost(Fault):
@@ -108,6 +111,8 @@ class ResponseLost(Fault):
             session.send("Fetch.failRequest", {"requestId": request, "errorReason": "ConnectionReset"})
 
         struck.listen(contexts, changes, drop)
+        if not changes:
+            struck.lose_reading(contexts, "net::ERR_CONNECTION_RESET")
 
 
 class BrowserDies(Fault):
@@ -171,6 +176,11 @@ class Struck:
                 self._tap(page, changes, act)
             context.on("page", lambda page: self._tap(page, changes, act))
 
+    def lose_reading(self, contexts: Sequence[BrowserContext], words: str) -> None:
+        """Have the system answer what is read next without a page, and fail with these words all the same."""
+        for context in contexts:
+            read_by(context, self._losing(asks_by(context), words))
+
     def check(self, worked: Worked) -> None:
         """Raise AssertionError unless it has struck, and no change was made twice."""
         __tracebackhide__ = True
@@ -183,6 +193,18 @@ class Struck:
         twice = [name for name, times in made.items() if times > 1]
         if twice:
             raise AssertionError(f"made more than once after: {self.fault}: {', '.join(twice)}\n{worked}")
+
+    def _losing(self, ask: Ask, words: str) -> Ask:
+        from playwright.sync_api import Error
+
+        def asked(address: str, seconds: float) -> Answer:
+            answer = ask(address, seconds)
+            if self.has_struck:
+                return answer
+            self.has_struck = True
+            raise Error(words)
+
+        return asked
 
     def _tap(self, page: Page, changes: bool, act: Callable[[Page, CDPSession, str], None]) -> None:
         """The browser itself stops at each answer: the request was its own, and so are its redirects."""

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 from pydantic import SecretStr
 
 from casehand.bots.bot import Account, Bot
-from casehand.bots.reading import Answer, read_from
+from casehand.bots.reading import Answer, read_by
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Route
@@ -53,7 +53,7 @@ class RecordedSystem:
         self._saves = 0
         context.route("**/*", self._miss)
         self._play_on(context)
-        read_from(context, self._answer)
+        read_by(context, self._answer)
 
     def open(self, bot: type[B], context: BrowserContext) -> B:
         """A bot on a page of this context, at the place where the recording begins."""
@@ -103,7 +103,7 @@ class RecordedSystem:
                 return entry
         return None
 
-    def _answer(self, address: str) -> Answer:
+    def _answer(self, address: str, seconds: float) -> Answer:
         """What was answered there, for a bot that reads without rendering."""
         entry = self._find("GET", address)
         if entry is None:
