@@ -81,6 +81,14 @@ class Bot:
         """Whether the page, just opened at `url`, belongs to a session that is signed in."""
         raise NotImplementedError
 
+    @classmethod
+    def only_looks(cls, address: str, sent: str) -> bool:
+        """Whether a request by POST changes nothing: a search, or a page that is reached by sending a form.
+
+        `sent` is what it carries, as the page encoded it. Rehearsals and `casehand.testing.faults` let it pass.
+        """
+        return False
+
     def text(self, where: Page | Frame | None = None) -> str:
         """What the page, or this frame, says now as a person sees it, with tabs between the cells of a table.
 

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl
 
 from casehand import Bot, BusinessException, SessionExpired, SignInRefused, SystemException
 
@@ -85,6 +86,7 @@ class CouncilTaxBot(Bot):
     sessions = 3
     # Practice Council Tax makes a change within a second or not at all; a real system may need the full minute.
     settles = timedelta(seconds=5)
+    changes_by_submit = True
 
     def sign_in(self) -> None:
         """Sign in; raises SignInRefused when the page says that the account was refused or locked."""
@@ -103,6 +105,11 @@ class CouncilTaxBot(Bot):
     def is_signed_in(self) -> bool:
         """Whether the menu is somebody's."""
         return "Menu for" in self.text()
+
+    @classmethod
+    def only_looks(cls, address: str, sent: str) -> bool:
+        """Every form is sent with what is to be done, such as "find:" or "end:save"."""
+        return "save" not in dict(parse_qsl(sent)).get("__TODO", "save")
 
     def account_of(self, number: str) -> Account:
         """The account with this number, read afresh. Raises BusinessException when there is none."""

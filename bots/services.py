@@ -65,6 +65,7 @@ class ServicesBot(Bot):
     name = "services"
     sessions = 3
     settles = timedelta(seconds=5)
+    changes_by_submit = True
 
     def sign_in(self) -> None:
         """Sign in; raises SignInRefused when the page says that the account was refused or locked."""

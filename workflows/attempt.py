@@ -258,11 +258,11 @@ class _Log:
         bots = self.attempt.bots() if bot is None else [bot]
         if not bots or not all(one.changes_by_submit for one in bots):
             self.rehearsed(name, bot, None)
-        self.attempt.catch = Catch(self.attempt.contexts())
+        self.attempt.catch = Catch(self.attempt.contexts(), self.attempt.workflow.only_looks)
         return True
 
     def rehearsed(self, name: str, bot: Bot | None, error: BaseException | None) -> None:
-        catch = self.attempt.catch or Catch([])
+        catch = self.attempt.catch or Catch([], self.attempt.workflow.only_looks)
         if error is not None and not catch.caught:
             return
         shown = bot or self.attempt.latest_bot()

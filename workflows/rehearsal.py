@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
@@ -38,13 +38,14 @@ LABELS = """
 class Catch:
     """Lets nothing out of some browser contexts that could change anything, and keeps the first that would have.
 
-    What only reads goes on. A change that is made by a link, a WebSocket or past the browser cannot be told from
-    what makes none: see `Bot.changes_by_submit`.
+    What only reads goes on, and what `only_looks` knows of. A change that is made by a link, a WebSocket or past the
+    browser cannot be told from what makes none: see `Bot.changes_by_submit`.
     """
 
-    def __init__(self, contexts: Sequence[BrowserContext]) -> None:
+    def __init__(self, contexts: Sequence[BrowserContext], only_looks: Callable[[str, str], bool]) -> None:
         self.caught: list[Request] = []
         self._contexts = contexts
+        self._only_looks = only_looks
         for context in contexts:
             context.route("**/*", self._meet)
 
@@ -73,7 +74,7 @@ class Catch:
 
     def _meet(self, route: Route) -> None:
         request = route.request
-        if request.method in READS:
+        if request.method in READS or self._only_looks(request.url, _text(request.post_data_buffer or b"")):
             route.fallback()
             return
         if request.resource_type != "ping":

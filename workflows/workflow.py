@@ -49,6 +49,10 @@ class Workflow:
                 spans.append(bot.open_time(begin, end, calendar.is_working_day))
         return min(spans)
 
+    def only_looks(self, address: str, sent: str) -> bool:
+        """Whether one of its bots knows of this request by POST that it changes nothing."""
+        return any(bot.only_looks(address, sent) for bot in self.bots.values())
+
     def __call__(self, *args: Any, **kwargs: Any) -> BaseModel | None:
         """Work a case."""
         return self.function(*args, **kwargs)

@@ -5,16 +5,31 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rents import CHANGE, ENDED, ORDINARY, QUESTION, THERE_ALREADY, row
 
+from casehand.fixtures.council_tax.accounts import Account, Property
+from casehand.fixtures.council_tax.server import CouncilTaxServer
 from casehand.fixtures.practice.options import Options
 from casehand.fixtures.practice.server import PracticeServer
+from casehand.fixtures.services.server import ServicesServer
 
 CASEHAND = Path(sys.executable).with_name("casehand")
+MOVE = "council-tax/move"
+MOVES = {
+    "account": "70010001",
+    "request": "CA00001",
+    "person": "Mx Test Ash",
+    "new_property": "P1002",
+    "told_on": "2026-03-30",
+    "moves_on": "2026-04-06",
+    "lives_alone": True,
+}
 RENT = "housing-benefit/rent-change"
 
 
@@ -52,6 +67,32 @@ def test_a_rehearsal_shows_what_would_be_submitted_and_changes_nothing(
     assert casehand.json("cases") == []
     assert not list((casehand.folder / "home/rehearsals").iterdir())
     assert casehand.json("audit")[0]["action"] == "rehearsed"
+
+
+def test_of_a_system_whose_pages_are_reached_by_forms_the_one_that_changes_something_is_shown(
+    casehand: Any, tmp_path: Path
+) -> None:
+    house = Property(reference="P1001", address="1 Invented Lane, Exampleton")
+    new = Property(reference="P1002", address="2 Invented Lane, Exampleton")
+    account = Account(
+        reference="70010001", house="P1001", people=("Mx Test Ash",), from_date=date(2024, 4, 1)
+    )
+    with ExitStack() as serving:
+        systems = {
+            "COUNCIL_TAX": serving.enter_context(CouncilTaxServer(tmp_path / "tax", [house, new, account])),
+            "SERVICES": serving.enter_context(ServicesServer(tmp_path / "services", [])),
+        }
+        for name, one in systems.items():
+            given = {"URL": one.url, "USERNAME": one.username, "PASSWORD": one.password}
+            casehand.environment |= {f"CASEHAND_BOT_{name}_{key}": value for key, value in given.items()}
+        told = json.loads((ran := casehand("try", MOVE, "--data", json.dumps(MOVES), "--json")).stdout)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert told["change"] == "end the old account"
+        assert told["submits"] == {
+            "Last day": "05-APR-2026",
+            "Forwarding address": "2 Invented Lane, Exampleton",
+        }
+        assert [one for system in systems.values() for one in system.journal()] == []
 
 
 def test_with_commit_the_case_is_a_real_one(casehand: Any, practice: PracticeServer) -> None:

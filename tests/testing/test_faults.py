@@ -65,7 +65,7 @@ def test_a_change_that_was_made_twice_by_the_ledgers_own_word_fails(work: Work) 
     worked = work(change_rent, row(ORDINARY))
     made = next(one for one in worked.story.commits if one.state is CommitState.MADE)
     twice = replace(worked, story=replace(worked.story, commits=[made, made]))
-    fault = faults.ResponseLost(CHANGE).arm()
+    fault = faults.ResponseLost(CHANGE).arm(change_rent.only_looks)
     fault.has_struck = True
     fault.check(worked)
     with pytest.raises(AssertionError, match=f"made more than once after: response is lost at {CHANGE}"):

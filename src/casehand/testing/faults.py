@@ -49,9 +49,9 @@ class Fault:
     at: str
     words: ClassVar[str]
 
-    def arm(self) -> Struck:
-        """Have it happen in the case that is worked next."""
-        return Struck(self)
+    def arm(self, only_looks: Callable[[str, str], bool]) -> Struck:
+        """Have it happen in the case that is worked next; of requests by POST, some `only_looks` knows of."""
+        return Struck(self, only_looks)
 
     @abstractmethod
     def strike(self, contexts: Sequence[BrowserContext], changes: bool, struck: Struck) -> None:
@@ -152,6 +152,7 @@ class Struck:
     """One fault in one case: waits for its place, strikes once, and looks afterwards whether all is well."""
 
     fault: Fault
+    only_looks: Callable[[str, str], bool]
     has_struck: bool = False
     _is_armed: bool = True
     _came_to: list[str] = field(default_factory=list)
@@ -216,7 +217,7 @@ class Struck:
 
         def meet(paused: dict[str, Any]) -> None:
             with suppress(Error):  # A page that was closed meanwhile waits for nothing.
-                if self.has_struck or not _is_meant(paused, changes):
+                if self.has_struck or not self._is_meant(paused, changes):
                     session.send("Fetch.continueRequest", {"requestId": paused["requestId"]})
                     return
                 self.has_struck = True
@@ -225,11 +226,13 @@ class Struck:
         session.on("Fetch.requestPaused", meet)
         session.send("Fetch.enable", {"patterns": [{"urlPattern": "*", "requestStage": "Response"}]})
 
-
-def _is_meant(paused: dict[str, Any], changes: bool) -> bool:
-    if changes:
-        return paused["request"]["method"] not in READS and paused["resourceType"] != "Ping"
-    return bool(paused["resourceType"] == "Document")
+    def _is_meant(self, paused: dict[str, Any], changes: bool) -> bool:
+        if not changes:
+            return bool(paused["resourceType"] == "Document")
+        request = paused["request"]
+        if request["method"] in READS or paused["resourceType"] == "Ping":
+            return False
+        return not self.only_looks(request["url"], request.get("postData", ""))
 
 
 def _kill(context: BrowserContext) -> None:

@@ -74,7 +74,7 @@ class Work:
         """
         before = self.count_changes() if self.count_changes else 0
         case = self._take_in(workflow, data)
-        self._struck = None if self.fault is None else self.fault.arm()
+        self._struck = None if self.fault is None else self.fault.arm(workflow.only_looks)
         questions = self._to_its_end(self._rider_for(workflow), case, answers or {})
         worked = self._as_told(case, questions)
         if self._struck is not None:
