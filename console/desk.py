@@ -59,6 +59,7 @@ from casehand.queue.cases import (
     story_of,
 )
 from casehand.queue.chain import ChainHead, Verdict
+from casehand.queue.dating import DueOf, no_date
 from casehand.queue.escalations import Escalation, EscalationFilter
 from casehand.queue.figures import Overview, Piece, overview_at_once
 from casehand.queue.intake import BatchTaken
@@ -540,7 +541,7 @@ class Desk:
             priority=priority,
             not_before=not_before,
             due=due,
-            due_of=partial(found.due_of, calendar=self.calendar),
+            due_of=self.rule_of(found),
             may_be_late=may_be_late,
             again=again,
             known_by=known_by,
@@ -570,13 +571,22 @@ class Desk:
             )
         return found
 
-    def preview_batch(self, workflow: str, path: Path) -> BatchPreview:
-        """What would become of a file if it were handed in now; nothing is taken in."""
+    def preview_batch(self, workflow: str, path: Path, due: datetime | None = None) -> BatchPreview:
+        """What would become of a file if it were handed in now, to be done by then; nothing is taken in."""
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
         return preview(
-            self.ledger, workflow=found.name, model=found.model, reference=found.reference, path=path
+            self.ledger,
+            workflow=found.name,
+            model=found.model,
+            reference=found.reference,
+            path=path,
+            due_of=self.rule_of(found) if due is None else no_date,
         )
+
+    def rule_of(self, workflow: Workflow) -> DueOf:
+        """By when each of a workflow's cases must be done, by its own rule and the calendar here."""
+        return partial(workflow.due_of, calendar=self.calendar)
 
     def find_batch(self, name: str) -> BatchLine:
         """A batch, if this person may know of it. Raises NoSuchBatch."""

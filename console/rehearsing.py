@@ -47,7 +47,8 @@ def rehearse(
     known = office.desk.begin_rehearsal(workflow)
     find_browser(office.settings.browser)
     report = Report(file.name, known.name, lambda why: alike_of(office.ledger.vault, known.name, why))
-    found = verdicts(office.ledger, known.name, read_table(file), known.model, known.reference)
+    rule = office.desk.rule_of(known)
+    found = verdicts(office.ledger, known.name, read_table(file), known.model, known.reference, rule)
     with _progress(quiet=json) as told, Hall(office, known) as hall:
         for verdict in islice(found, limit):
             report.take(verdict, hall.rehearse)

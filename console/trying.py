@@ -130,7 +130,8 @@ def _commit(office: Office, workflow: Workflow, held: BaseModel, looks: _Looks, 
 
 def _row(office: Office, workflow: Workflow, file: Path, number: int) -> BaseModel:
     """The data of a row of a file. Raises CasehandError when there is no such row, or it would not be taken in."""
-    found = verdicts(office.ledger, workflow.name, read_table(file), workflow.model, workflow.reference)
+    rule = office.desk.rule_of(workflow)
+    found = verdicts(office.ledger, workflow.name, read_table(file), workflow.model, workflow.reference, rule)
     verdict = next(islice(found, number - 1, None), None)
     if verdict is None:
         raise CasehandError(f"{file.name} has fewer than {number} rows below its header")

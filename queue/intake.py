@@ -18,10 +18,10 @@ from casehand.exceptions import NotNow
 from casehand.queue import audit, schema
 from casehand.queue.cells import as_kept
 from casehand.queue.check import Accepted, Kind, Rejection, as_stored, check, title_of
+from casehand.queue.dating import DueOf, due_date, no_date
 from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, digest_of, read_table
 from casehand.queue.state import State
-from casehand.queue.urgency import checked_due
 
 ROWS_AT_ONCE = 2_000
 ROWS_BEFORE_WRITING = 100_000
@@ -29,13 +29,6 @@ MANY = 1_000
 TRIES = 5
 LONGEST_NAME = 80
 LOCK = 20172
-
-DueOf = Callable[[Any], datetime | None]
-"""Works out from a case's data by when it must be done."""
-
-
-def no_date(data: object) -> None:
-    """The rule of a workflow that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +84,7 @@ def hand_in(
             digest=None if again else known or table.digest,
             priority=priority,
             not_before=not_before,
-            due=due,
-            due_of=due_of,
+            due_of=due_of if due is None else lambda data: due,
             may_be_late=may_be_late,
         )
         try:
@@ -174,7 +166,6 @@ class _Intake:
     digest: str | None
     priority: int
     not_before: datetime | None
-    due: datetime | None
     due_of: DueOf
     may_be_late: bool
 
@@ -202,18 +193,12 @@ class _Intake:
     def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
         written = as_kept(self.table.header, verdict.row)
         row = self._key.seal(json.dumps(written, ensure_ascii=False).encode())
-        dated = verdict if isinstance(verdict, Rejection) else self._dated(verdict)
-        if isinstance(dated, Rejection):
-            return _Sealed(rejected=True, values=self._rejection(dated, row), row=row)
-        accepted, due = dated
-        return _Sealed(rejected=False, values=self._case(accepted, due), row=row)
-
-    def _dated(self, accepted: Accepted) -> tuple[Accepted, datetime | None] | Rejection:
-        try:
-            return accepted, checked_due(self.due or self.due_of(accepted.data))
-        except Exception as error:  # noqa: BLE001 — the workflow's own code, which must cost no other row
-            reason = f"the workflow cannot work out by when it is due ({type(error).__name__})"
-            return Rejection(accepted.line, Kind.REJECTED, None, reason, accepted.reference, accepted.row)
+        if isinstance(verdict, Rejection):
+            return _Sealed(rejected=True, values=self._rejection(verdict, row), row=row)
+        due = due_date(verdict, self.due_of)
+        if isinstance(due, Rejection):
+            return _Sealed(rejected=True, values=self._rejection(due, row), row=row)
+        return _Sealed(rejected=False, values=self._case(verdict, due), row=row)
 
     def _case(self, accepted: Accepted, due: datetime | None) -> dict[str, Any]:
         case = self.ledger.new_id()

@@ -141,7 +141,7 @@ def _look_over(request: Request, wanted: dict[str, Any], file: UploadFile) -> Up
     desk, uploads = request.state.desk, uploads_of(request)
     uploads.clear()
     with uploads.received(file.filename or "", file.file) as path:
-        found = desk.preview_batch(wanted["workflow"], path)
+        found = desk.preview_batch(wanted["workflow"], path, wanted["due"])
         times = {name: wanted[name] and wanted[name].isoformat() for name in ("not_before", "due")}
         return uploads.keep(path, desk.person.id, {**wanted, **times, "preview": asdict(found)})
 
