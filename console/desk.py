@@ -565,11 +565,13 @@ class Desk:
         """The workflow, for who may hand in for it; the audit says that he rehearsed, since he sees what cases show."""
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
-        with self.ledger.writing() as connection:
-            audit.record(
-                connection, self.ledger.clock(), self.person.id, "rehearsed", f"workflow {found.name}"
-            )
+        self._note("rehearsed", f"workflow {found.name}")
         return found
+
+    def begin_recording(self, bot: str) -> None:
+        """Note that this person has a bot's system opened signed in: what is done there is done as the bot."""
+        self._check_right(Right.HAND_IN, None)
+        self._note("recorded", f"bot {bot}")
 
     def preview_batch(self, workflow: str, path: Path, due: datetime | None = None) -> BatchPreview:
         """What would become of a file if it were handed in now, to be done by then; nothing is taken in."""
@@ -708,6 +710,10 @@ class Desk:
         batch = self.find_batch(name)
         self._check_right(Right.HAND_IN, batch.workflow)
         return batch
+
+    def _note(self, action: str, subject: str) -> None:
+        with self.ledger.writing() as connection:
+            audit.record(connection, self.ledger.clock(), self.person.id, action, subject)
 
     def _note_taken_out(self, what: str, name: str, kind: str) -> None:
         results.note_taken_out(self.ledger, what, self._own_batch(name).name, kind, self.person.id)

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from casehand.bots.bot import Account, Bot
+from casehand.console.office import Office
 from casehand.exceptions import CasehandError
-from casehand.settings import load_settings
-from casehand.workflows.installed import installed_bots, installed_workflows
+from casehand.workflows.installed import installed_bots
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,14 +39,15 @@ def record(
 
     Close the window to end, or press Ctrl+C. What comes of it is a start that a person edits.
     """
-    settings = load_settings()
-    bots = installed_bots(installed_workflows(settings.workflows).values())
+    office = Office()
+    settings, bots = office.settings, installed_bots(office.workflows.values())
     if bot not in bots:
         raise CasehandError(f"there is no bot {bot!r}: the bots here are {', '.join(sorted(bots)) or 'none'}")
     for file in filter(None, (to, har)):
         _must_be_new(file)
     given = settings.for_bot(bot)
     account = Account(given.accounts[0].username, given.accounts[0].password)
+    office.desk.begin_recording(bot)
     with tempfile.TemporaryDirectory(dir=settings.home) as folder:
         raw = Path(folder) / "session.har" if har else None
         screens = _record(bots[bot], given.url, account, settings.browser, raw)

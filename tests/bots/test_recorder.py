@@ -32,6 +32,7 @@ class Recorded:
     said: str
     url: str
     number: int  #: the system's own number of the claim
+    audit: str
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,16 @@ def recorded(
         with Clerk(practice.url) as clerk:
             clerk.sign_in()
             number = clerk.numbers("HB000119")[0]
+        noted = subprocess.run(
+            [CASEHAND, "audit", "--json"], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
         yield Recorded(
             (folder / "screens.py").read_text(),
             (folder / "session.har").read_text(),
             said,
             practice.url,
             number,
+            noted.stdout,
         )
 
 
@@ -169,6 +174,11 @@ def test_a_box_without_a_label_is_remarked_on_and_a_button_with_a_name_is_not(re
     assert lines[box - 1].startswith("# No user-facing locator was unique here")
     button = lines.index('frame.get_by_role("button", name="Find").click()')
     assert not lines[button - 1].startswith("#")
+
+
+def test_the_audit_says_who_worked_in_the_system_as_the_bot(recorded: Recorded) -> None:
+    (entry,) = json.loads(recorded.audit)
+    assert (entry["action"], entry["subject"]) == ("recorded", "bot benefits")
 
 
 def test_what_was_typed_is_not_in_the_screens(recorded: Recorded) -> None:
