@@ -1,8 +1,9 @@
 """`casehand schedule`: what comes by itself, when it comes next and what became of it; and running one now."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -106,9 +107,21 @@ def seen(name: Name, json: Json = False) -> None:
 
 
 def _run_all(office: Office, one: Planned) -> None:
-    """One after another, in their order; each in a child, which is killed where it takes too long."""
-    while (taken := runs.take(office.ledger, one.plan, scheduler_name())) is not None:
-        start(office, one, taken).wait()
+    """One after another, in their order; each in a child, which is killed where it takes too long.
+
+    What may pass is waited for, since plain cron has no scheduler that would try it again.
+    """
+    pause = Event()
+    while True:
+        taken = runs.take(office.ledger, one.plan, scheduler_name())
+        if taken is not None:
+            start(office, one, taken).wait()
+            continue
+        again = runs.tries_again_at(office.ledger, one.plan)
+        wait = timedelta() if again is None else again - office.ledger.clock()
+        if not timedelta() < wait <= office.settings.backoff.longest:
+            return
+        pause.wait(wait.total_seconds())
 
 
 def _listed(office: Office, one: Planned) -> Listed:

@@ -96,6 +96,14 @@ def take(ledger: Ledger, plan: Plan, holder: str) -> Run | None:
         return _begin(connection, row, now, holder)
 
 
+def tries_again_at(ledger: Ledger, plan: Plan) -> datetime | None:
+    """When the slot that comes next is begun again, where it has failed in a way that may pass; else None."""
+    with ledger.reading() as connection:
+        row = _next(connection, plan)
+    is_tried = row is not None and row.state == RunState.WAITING and row.tries > 0
+    return row.not_before if row is not None and is_tried else None
+
+
 def renew(ledger: Ledger, run: Run) -> bool:
     """Keep it for longer; False when it is somebody else's by now."""
     return _change(ledger, run, until=ledger.clock() + LEASE)

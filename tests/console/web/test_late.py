@@ -33,6 +33,8 @@ def test_what_may_be_late_is_shown_wherever_one_looks(served: Any, client: httpx
     assert "At risk" not in client.get("/").text
     urgency.set_due(served.ledger, line.id, served.ledger.clock() + IN_A_MOMENT, "a person")
     pause(served.ledger, PauseKind.BATCH, str(line.batch), "a look", "a person")
+    # The pages look at it together, twice a minute.
+    served.clock.pass_time(seconds=30)
 
     # All that is queued of the batch is due within a day, and held back.
     queued = counts(served.ledger, batch=line.batch)["queued"]
