@@ -13,7 +13,6 @@ import typer
 from casehand.bots.bot import Account, Bot
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
-from casehand.workflows.installed import installed_bots
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,7 +39,7 @@ def record(
     Close the window to end, or press Ctrl+C. What comes of it is a start that a person edits.
     """
     office = Office()
-    settings, bots = office.settings, installed_bots(office.workflows.values())
+    settings, bots = office.settings, office.bots
     if bot not in bots:
         raise CasehandError(f"there is no bot {bot!r}: the bots here are {', '.join(sorted(bots)) or 'none'}")
     for file in filter(None, (to, har)):
