@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from bench import cares, ledger, machine, memory, pages
+from bench import cares, files, ledger, machine, memory, pages
 from bench.run import CannotRun, Measured, WrongWork, measure, median
 from bench.subjects import Subject, all_subjects
 from bench.tree import keep_orphans
@@ -22,7 +22,7 @@ FEW = ("floor", "floor-reading", "casehand-1off", "casehand-1", "floor-4", "case
 SIXTEEN = ("by-hand-16", "casehand-1x16", "casehand-16")
 """Sixteen cases at once; with a worker for each it is the start that matters, and the machine can do no more."""
 
-PARTS = ["speed", "cares", "ledger", "pages"]
+PARTS = ["speed", "cares", "ledger", "files", "pages"]
 LONGEST_REASON = 160
 
 
@@ -119,6 +119,9 @@ def main() -> int:
         if "ledger" in given.parts:
             say("ledger")
             lines += ledger.report(quick=given.quick)
+        if "files" in given.parts:
+            say("files")
+            lines += files.report(quick=given.quick)
         if "pages" in given.parts:
             say("pages")
             lines += pages.report(quick=given.quick)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from many import Looker, Many, addresses, fill_many, looking
-from postgres import a_postgres, fresh_database, postgres_programs
+from postgres import FORGETFUL, a_postgres, fresh_database, postgres_programs
 from samples import Clock
 
 from casehand.console.person import Person
@@ -35,7 +35,7 @@ def report(*, quick: bool) -> list[str]:
         few, many = f"sqlite:///{name}/few.db", f"sqlite:///{name}/many.db"
         lines += _pages("SQLite", number, few, many)
         if postgres_programs() is not None:
-            with a_postgres() as url:
+            with a_postgres(*FORGETFUL) as url:
                 lines += _pages("PostgreSQL", number, fresh_database(url), fresh_database(url))
     return lines
 

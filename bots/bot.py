@@ -44,7 +44,8 @@ class Bot:
     name: ClassVar[str]
     sessions: ClassVar[int] = 1  #: how many sessions the system lets this bot hold at once, everywhere
     account_sessions: ClassVar[int | None] = None  #: how many of them may be one account's; None for all
-    hours: ClassVar[str | None] = None  #: when it is open, such as "Mon-Sat 07:00-19:00"
+    hours: ClassVar[str | None] = None
+    """When it is open, such as "Mon-Sat 07:00-19:00", or "working days 07:00-19:00" for none on bank holidays."""
     closed: ClassVar[frozenset[date]] = frozenset()  #: days on which it is not
     settles: ClassVar[timedelta] = timedelta(seconds=60)
     """How long after a request the system may still be making the change: a no that is read earlier proves nothing."""
@@ -52,6 +53,9 @@ class Bot:
     viewport: ClassVar[ViewportSize] = {"width": 1024, "height": 700}
     patience: ClassVar[timedelta] = timedelta(seconds=10)  #: how long an action waits for the page
     leaves_out: ClassVar[tuple[Kind, ...]] = ()  #: what its pages need not load: "images", "fonts", "styles"
+    changes_by_submit: ClassVar[bool] = False
+    """Whether whatever changes something is a page's own POST: a rehearsal then runs a commit up to that, and catches
+    it in the browser. Otherwise it stops before the commit: a link, a file or a script may make the change as well."""
     fresh_page: ClassVar[bool] = False
     """Whether each case gets a new page; else one that a good case leaves goes on to the next, from `url`."""
 
@@ -77,6 +81,14 @@ class Bot:
         """Whether the page, just opened at `url`, belongs to a session that is signed in."""
         raise NotImplementedError
 
+    @classmethod
+    def only_looks(cls, address: str, sent: str) -> bool:
+        """Whether a request by POST changes nothing: a search, or a page that is reached by sending a form.
+
+        `sent` is what it carries, as the page encoded it. Rehearsals and `casehand.testing.faults` let it pass.
+        """
+        return False
+
     def text(self, where: Page | Frame | None = None) -> str:
         """What the page, or this frame, says now as a person sees it, with tabs between the cells of a table.
 
@@ -95,7 +107,7 @@ class Bot:
 
         self.check()
         address = urljoin(self.url, address)
-        reading = fetch(self.page.context.request, address, self._is_own, self.patience.total_seconds())
+        reading = fetch(self.page.context, address, self._is_own, self.patience.total_seconds())
         self.check()
         return reading
 
@@ -161,11 +173,22 @@ class Bot:
         return min(cls.sessions, cls.account_sessions * accounts)
 
     @classmethod
-    def must_wait_until(cls, now: datetime, length: timedelta) -> datetime | None:
-        """When work that takes so long may begin; None when it may now."""
+    def open_time(
+        cls, begin: datetime, end: datetime, is_working: Callable[[date], bool] | None = None
+    ) -> timedelta:
+        """For how long it is open between two moments. Raises ValueError for hours that cannot be kept to."""
+        if cls.hours is None:
+            return max(end - begin, timedelta())
+        return Hours.parse(cls.hours, cls.closed, is_working).open_time(begin, end)
+
+    @classmethod
+    def must_wait_until(
+        cls, now: datetime, length: timedelta, is_working: Callable[[date], bool] | None = None
+    ) -> datetime | None:
+        """When work that takes so long may begin; None when it may now. `is_working` tells the working days."""
         if cls.hours is None:
             return None
-        hours = Hours.parse(cls.hours, cls.closed)
+        hours = Hours.parse(cls.hours, cls.closed, is_working)
         return None if hours.may_begin(now, length) else hours.next_opening(now)
 
     @classmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -48,10 +49,13 @@ class WarmBrowser:
         arguments: Sequence[str],
         origins: Sequence[str],
         playwright: Playwright | None = None,
+        window: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
+        """`window` are further launch options of Playwright's, such as `headless=False` for who wants to watch."""
         self._binary = binary
         self._arguments = [*arguments, *ALWAYS, f"--host-resolver-rules={resolver_rules(origins)}"]
         self._playwright = playwright
+        self._window = window
         self._browser: Browser | None = None
         self._ready: tuple[ViewportSize, BrowserContext] | None = None
 
@@ -72,10 +76,25 @@ class WarmBrowser:
             return ready[1]
         return self._new_context(viewport)
 
-    def close(self) -> None:
-        """Close it in good order; for a horse, its death does as much."""
+    def is_alive(self) -> bool:
+        """Whether it answers, asked with a round trip; one that was never opened does."""
+        from playwright.sync_api import Error
+
+        try:
+            if self._browser is not None:
+                self._browser.new_browser_cdp_session().detach()
+        except Error:
+            return False
+        return True
+
+    def close_browser(self) -> None:
+        """Close it, and leave its driver to others. Raises Playwright's error when it has died."""
         if self._browser is not None:
             self._browser.close()
+
+    def close(self) -> None:
+        """Close it in good order; for a horse, its death does as much."""
+        self.close_browser()
         if self._playwright is not None:
             self._playwright.stop()
 
@@ -101,13 +120,13 @@ class WarmBrowser:
 
     def _launch(self, playwright: Playwright, in_sandbox: bool) -> Browser:
         return playwright.chromium.launch(
-            executable_path=self._binary,
             args=self._arguments,
             chromium_sandbox=in_sandbox,
             # The signals of a service manager or a Ctrl+C are the worker's to answer.
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,
+            **{"executable_path": self._binary, **self._window},
         )
 
 

@@ -63,6 +63,21 @@ def find_browser(configured: str | None = None, playwright_path: Path | None = N
     raise CasehandError(f"there is no browser on this machine: {MEND}, or `{LAST_COMMAND}`")
 
 
+def find_browser_with_window(configured: str | None = None) -> Path:
+    """A browser that can be watched: the headless ones that are taken otherwise have no window.
+
+    Raises CasehandError when there is none.
+    """
+    found = [_configured(Path(configured).expanduser())] if configured else _candidates(None)
+    for browser in found:
+        if "headless" not in str(browser) and not why_not(browser):
+            return browser
+    raise CasehandError(
+        "there is no browser with a window on this machine: run `playwright install chromium`, "
+        f"or `sudo apt-get install {DEBIAN_PACKAGES[1]}`"
+    )
+
+
 def launch_arguments() -> list[str]:
     """The arguments this machine and user need: Chromium's sandbox cannot be had by root."""
     return ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -1,7 +1,7 @@
 """Opening hours: when a legacy system may be worked in."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONDON = ZoneInfo("Europe/London")
 LOOK_AHEAD_DAYS = 400
 ONE_DAY = timedelta(days=1)
+WORKING_DAYS = "working days"
 MIDNIGHT = time.max
 """Stands for 24:00, which no `time` can be."""
 
@@ -23,17 +24,31 @@ class Hours:
     closes: time
     closed: frozenset[date] = frozenset()
     zone: ZoneInfo = LONDON
+    is_working: Callable[[date], bool] | None = None  #: asked too, where the hours are those of working days
 
     @classmethod
-    def parse(cls, text: str, closed: frozenset[date] = frozenset()) -> "Hours":
-        """Read hours such as "Mon-Sat 07:00-19:00" or "Mon,Wed 09:00-24:00". Raises ValueError."""
+    def parse(
+        cls,
+        text: str,
+        closed: frozenset[date] = frozenset(),
+        is_working: Callable[[date], bool] | None = None,
+    ) -> "Hours":
+        """Read hours such as "Mon-Sat 07:00-19:00", "Mon,Wed 09:00-24:00" or "working days 07:00-19:00".
+
+        `is_working` says which days are working days; without it they are Mondays to Fridays. Raises ValueError.
+        """
         found = re.fullmatch(r"([a-z,\- ]+?)\s+(\d\d):(\d\d)-(\d\d):(\d\d)", text.strip().lower())
         if found is None:
             raise ValueError(f"hours must look like 'Mon-Sat 07:00-19:00', not {text!r}")
         days, *numbers = found.groups()
         first_hour, first_minute, last_hour, last_minute = map(int, numbers)
         closes = MIDNIGHT if (last_hour, last_minute) == (24, 0) else time(last_hour, last_minute)
-        hours = cls(frozenset(_weekdays(days)), time(first_hour, first_minute), closes, closed)
+        if days == WORKING_DAYS:
+            days = "mon-fri"
+        else:
+            is_working = None
+        opens = time(first_hour, first_minute)
+        hours = cls(frozenset(_weekdays(days)), opens, closes, closed, is_working=is_working)
         if hours.opens >= hours.closes:
             raise ValueError(f"hours must open before they close: {text!r}")
         return hours
@@ -54,6 +69,17 @@ class Hours:
             for day in (date(2001, 1, 1) + timedelta(days=ahead) for ahead in range(7))
         )
 
+    def open_time(self, begin: datetime, end: datetime) -> timedelta:
+        """For how long it is open between two moments, LOOK_AHEAD_DAYS ahead at most."""
+        total, day = timedelta(), begin.astimezone(self.zone).date()
+        for one in (day + timedelta(days=ahead) for ahead in range(LOOK_AHEAD_DAYS)):
+            opens, closes = max(self._opening(one), begin), min(self._closing(one), end)
+            if opens >= end:
+                break
+            if self._is_day(one) and closes > opens:
+                total += closes - opens
+        return total
+
     def next_opening(self, at: datetime) -> datetime:
         """The next time it opens after `at`. Raises ValueError when it never does."""
         today = at.astimezone(self.zone).date()
@@ -67,7 +93,8 @@ class Hours:
         return self.opens == time.min and self.closes == MIDNIGHT and self._is_day(day + ONE_DAY)
 
     def _is_day(self, day: date) -> bool:
-        return day.weekday() in self.weekdays and day not in self.closed
+        open_as_a_rule = day.weekday() in self.weekdays and day not in self.closed
+        return open_as_a_rule and (self.is_working is None or self.is_working(day))
 
     def _opening(self, day: date) -> datetime:
         return self._in_utc(day, self.opens)

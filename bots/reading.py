@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from email.message import Message
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
+from weakref import WeakKeyDictionary
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from casehand.exceptions import OutsideAddress, SessionExpired, SystemException
 
 if TYPE_CHECKING:
-    from playwright.sync_api import APIRequestContext, APIResponse
+    from playwright.sync_api import APIResponse, BrowserContext
 
 MOST_REDIRECTS = 10
 NOT_SIGNED_IN = 401
@@ -65,7 +67,33 @@ class Reading:
         return self.html.css_first("input[type=password i]") is not None
 
 
-def fetch(request: APIRequestContext, address: str, is_own: Callable[[str], bool], seconds: float) -> Reading:
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request."""
+
+    address: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+Ask = Callable[[str, float], Answer]
+"""Asks for an address, and waits so many seconds for its answer."""
+
+_stand_ins: WeakKeyDictionary[BrowserContext, Ask] = WeakKeyDictionary()
+
+
+def read_by(context: BrowserContext, ask: Ask) -> None:
+    """Have a context's readings asked for so, as its pages are when they are played back from a recording."""
+    _stand_ins[context] = ask
+
+
+def asks_by(context: BrowserContext) -> Ask:
+    """How a context's readings are asked for: of the system itself, unless something stands in for it."""
+    return _stand_ins.get(context) or partial(_ask, context)
+
+
+def fetch(context: BrowserContext, address: str, is_own: Callable[[str], bool], seconds: float) -> Reading:
     """Read an address with a browser context's cookies, which keeps to the addresses that are `is_own`.
 
     Raises OutsideAddress when it leads to another, SessionExpired when nobody is signed in there any more,
@@ -74,10 +102,7 @@ def fetch(request: APIRequestContext, address: str, is_own: Callable[[str], bool
     for _ in range(MOST_REDIRECTS):
         if not is_own(address):
             raise OutsideAddress("an address to be read is outside the bot's own addresses")
-        # The driver and not the browser asks: the wall around the browser does not stand around it.
-        answer = request.get(
-            address, headers={"Accept": "text/html"}, max_redirects=0, timeout=seconds * 1000
-        )
+        answer = asks_by(context)(address, seconds)
         onward = answer.headers.get("location")
         if onward is None:
             return _read(answer)
@@ -85,9 +110,18 @@ def fetch(request: APIRequestContext, address: str, is_own: Callable[[str], bool
     raise SystemException("an address to be read leads on and on")
 
 
-def _read(answer: APIResponse) -> Reading:
-    reading = Reading(answer.url, answer.body(), answer.headers.get("content-type", ""))
-    answer.dispose()
+def _ask(context: BrowserContext, address: str, seconds: float) -> Answer:
+    # The driver and not the browser asks: the wall around the browser does not stand around it.
+    response: APIResponse = context.request.get(
+        address, headers={"Accept": "text/html"}, max_redirects=0, timeout=seconds * 1000
+    )
+    answer = Answer(response.url, response.status, response.headers, response.body())
+    response.dispose()
+    return answer
+
+
+def _read(answer: Answer) -> Reading:
+    reading = Reading(answer.address, answer.content, answer.headers.get("content-type", ""))
     if answer.status == NOT_SIGNED_IN or reading.asks_to_sign_in:
         raise SessionExpired("the session had ended")
     if answer.status >= FIRST_ERROR:

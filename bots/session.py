@@ -46,6 +46,11 @@ class Session:
             self._context = self._browser.new_context(self.bot.viewport)
         return self._context
 
+    @property
+    def opened(self) -> BrowserContext | None:
+        """The browser context, where there is one."""
+        return self._context
+
     def open(self) -> Bot:
         """A bot that is signed in, on the page that a good case has left or on a fresh one, at its address.
 

@@ -3,26 +3,36 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from enum import StrEnum
-from json import dumps
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import Annotated, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from casehand.console.completion import complete_workflow
-from casehand.console.listing import NEEDS_A_PERSON, as_plain, counted, say, screen, show_json, show_table
+from casehand.console.days import as_moment
+from casehand.console.listing import (
+    NEEDS_A_PERSON,
+    as_json,
+    as_plain,
+    counted,
+    say,
+    screen,
+    show_json,
+    show_table,
+)
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.queue.batches import Rejected, rejections_of
+from casehand.queue.cells import Layout
+from casehand.queue.extent import about_rows
 from casehand.queue.intake import BatchTaken
-from casehand.queue.results import kind_of_file
 from casehand.queue.sheets import Sheet, as_csv, write_excel
+from casehand.queue.when import Edge
 
 SHOWN_REJECTIONS = 20
 
@@ -52,27 +62,32 @@ def enqueue(
     file: Annotated[Path, typer.Argument(help="A .csv or .xlsx file, one row a case.")],
     priority: Annotated[int, typer.Option(help="Higher is worked first.")] = 0,
     not_before: Annotated[
-        datetime | None, typer.Option(help="When work may begin, in local time.", metavar="TIME")
+        str | None,
+        typer.Option(help='When work may begin: a local time, or such as "tomorrow at 9".', metavar="TIME"),
     ] = None,
     due: Annotated[
-        datetime | None, typer.Option(help="When it must be done, in local time.", metavar="TIME")
+        str | None,
+        typer.Option(help='When it must be done: a local time, or "within 5 working days".', metavar="TIME"),
     ] = None,
+    late: Annotated[bool, typer.Option("--late", help="Let them be worked though that passes.")] = False,
     again: Annotated[bool, typer.Option(help="Take the file in though it was before.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Hand in a batch: every row becomes a case, or is rejected with its line and the reason."""
     office = Office()
-    with _progress(quiet=json) as report:
+    with _progress(file, quiet=json) as report:
         taken = office.desk.hand_in(
             workflow,
             file,
             priority=priority,
-            not_before=_aware(not_before),
-            due=_aware(due),
+            not_before=as_moment(not_before, "--not-before", office),
+            due=as_moment(due, "--due", office, Edge.END),
+            may_be_late=late,
             again=again,
             progress=report,
         )
-    refused = [] if taken.already else rejections_of(office.ledger, taken.batch)
+    most = None if json else SHOWN_REJECTIONS
+    refused = [] if taken.already else rejections_of(office.ledger, taken.batch, most)
     reached = office.nudge()
     if json:
         show_json({**as_plain(taken), "rejections": refused})
@@ -95,10 +110,11 @@ def results(
     kind = Format.JSON if json else format
     if kind is Format.JSON:
         rows = office.desk.result_rows(batch)
-        write_out(output, lambda file: _write_json(file, rows))
+        write_out(output, lambda file: file.writelines(as_json(rows)))
     else:
         sheet = office.desk.results(batch, kind, ZoneInfo(office.settings.time_zone))
-        write_out(output, lambda file: _write_sheet(file, sheet, kind))
+        layout = None if kind is Format.XLSX else Layout()
+        write_out(output, lambda file: _write_sheet(file, sheet, layout))
 
 
 def rejects(
@@ -111,17 +127,12 @@ def rejects(
 ) -> None:
     """Give out the rows of a batch that were not taken in: mended, the file can be handed in again."""
     office = Office()
-    kind = (
-        Format.JSON
-        if json
-        else format or Format(kind_of_file(office.ledger, office.desk.find_batch(batch).name))
-    )
-    sheet = office.desk.rejects(batch, kind)
-    if kind is Format.JSON:
-        named = (dict(zip(sheet.columns, row, strict=True)) for row in sheet.rows)
-        write_out(output, lambda file: _write_json(file, named))
+    if json or format is Format.JSON:
+        rows = office.desk.reject_rows(batch)
+        write_out(output, lambda file: file.writelines(as_json(rows)))
     else:
-        write_out(output, lambda file: _write_sheet(file, sheet, kind))
+        found = office.desk.rejects(batch, format)
+        write_out(output, lambda file: _write_sheet(file, found.sheet, found.layout))
 
 
 def write_out(output: Path | None, write: Callable[[BinaryIO], None]) -> None:
@@ -144,7 +155,7 @@ def write_out(output: Path | None, write: Callable[[BinaryIO], None]) -> None:
 
 
 def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
-    """Say what became of a file, and list what was not taken in."""
+    """Say what became of a file, and list what was not taken in, or the first of it."""
     if taken.already:
         when = taken.handed_in_at.astimezone().strftime("%d %B %Y at %H:%M")
         say(
@@ -157,11 +168,13 @@ def show_taken(file: str, taken: BatchTaken, refused: list[Rejected]) -> None:
         f"{counted(taken.rejected, 'row')} rejected, {counted(taken.duplicates, 'duplicate')}."
     )
     if refused:
-        shown = refused[:SHOWN_REJECTIONS]
-        rows = [(one.line, one.kind, one.column, one.reason.removeprefix(f"{one.column}: ")) for one in shown]
+        more = taken.rejected + taken.duplicates - len(refused)
+        rows = [
+            (one.line, one.kind, one.column, one.reason.removeprefix(f"{one.column}: ")) for one in refused
+        ]
         show_table("Not taken in", ("Line", "Kind", "Column", "Reason"), rows)
-        if len(refused) > len(shown):
-            say(f"... and {len(refused) - len(shown)} more: see them with --json.")
+        if more:
+            say(f"... and {more} more: `casehand rejects {taken.batch}` gives out all of them.")
 
 
 @contextlib.contextmanager
@@ -173,8 +186,9 @@ def _removed_on_failure(draft: Path) -> Iterator[None]:
         raise
 
 
-def _write_sheet(file: BinaryIO, sheet: Sheet, kind: Format) -> None:
-    if kind is Format.XLSX:
+def _write_sheet(file: BinaryIO, sheet: Sheet, layout: Layout | None) -> None:
+    """As delimited text, or as a workbook where there is no layout."""
+    if layout is None:
         if file is sys.stdout.buffer and sys.stdout.isatty():
             raise typer.BadParameter("a workbook is nothing for a terminal: give --output FILE")
         # A zip file is gone back in while it is written, which standard output cannot.
@@ -183,27 +197,15 @@ def _write_sheet(file: BinaryIO, sheet: Sheet, kind: Format) -> None:
             whole.seek(0)
             shutil.copyfileobj(whole, file)
     else:
-        file.writelines(as_csv(sheet))
-
-
-def _write_json(file: BinaryIO, rows: Iterable[object]) -> None:
-    before = "[\n"
-    for row in rows:
-        file.write((before + dumps(as_plain(row), ensure_ascii=True, default=str)).encode())
-        before = ",\n"
-    file.write(b"\n]\n" if before.startswith(",") else b"[]\n")
+        file.writelines(as_csv(sheet, layout))
 
 
 @contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int], None] | None]:
+def _progress(file: Path, quiet: bool) -> Iterator[Callable[[int], None] | None]:
     if quiet or not screen().is_terminal:
         yield None
         return
-    columns = (TextColumn("{task.completed:,.0f} rows read"), TimeElapsedColumn())
+    columns = (BarColumn(), TextColumn("{task.completed:,.0f} rows read"), TimeElapsedColumn())
     with Progress(*columns, console=screen(), transient=True) as bar:
-        task = bar.add_task("Reading", total=None)
+        task = bar.add_task("Reading", total=about_rows(file))
         yield lambda rows: bar.update(task, completed=rows)
-
-
-def _aware(given: datetime | None) -> datetime | None:
-    return None if given is None else given.astimezone()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from threading import Event
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from casehand.console.days import as_moment
 from casehand.console.listing import (
     LIST_LIMIT,
     NEEDS_A_PERSON,
@@ -23,11 +25,12 @@ from casehand.console.listing import (
 )
 from casehand.console.office import Office
 from casehand.console.prompting import given_or_asked
-from casehand.queue.bulk import Bulk, BulkAction, BulkState, Came, outcomes
+from casehand.queue.bulk import LATE, Bulk, BulkAction, BulkState, Came, outcomes
 from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.bulk_turn import end_turn
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
+from casehand.queue.when import Edge
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Which = Annotated[str, typer.Argument(help="Its id.", metavar="ID")]
@@ -58,16 +61,22 @@ def begin(
         str | None, typer.Option(help="Cases that wait for a reason with all of these words.")
     ] = None,
     due_before: Annotated[
-        datetime | None, typer.Option(help="Cases due before this local time.", metavar="TIME")
+        str | None, typer.Option(help="Cases due before this local time.", metavar="TIME")
     ] = None,
     assigned_to: Annotated[str | None, typer.Option(help="Cases that this person has taken.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why; asked for if it is not given.")] = None,
     note: Annotated[str | None, typer.Option(help="For close: what was done about them.")] = None,
     to: Annotated[str | None, typer.Option(help="For hand on: whom to.")] = None,
     due: Annotated[
-        datetime | None, typer.Option(help="For set due: by when, in local time.", metavar="TIME")
+        str | None, typer.Option(help='For set due: by when, or "within 5 working days".', metavar="TIME")
     ] = None,
     priority: Annotated[int | None, typer.Option(help="For set priority: higher is worked first.")] = None,
+    not_before: Annotated[
+        str | None, typer.Option(help='For put off: until when, or "tomorrow at 9".', metavar="TIME")
+    ] = None,
+    late: Annotated[
+        bool, typer.Option("--late", help="For return: work them though their due date has passed.")
+    ] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Only show how many cases these are, and the first.")
     ] = False,
@@ -77,7 +86,7 @@ def begin(
 ) -> None:
     """Begin: shows how many cases these are and the first of them, and asks."""
     office = Office()
-    when = None if due_before is None else due_before.astimezone()
+    when = as_moment(due_before, "--due-before", office)
     sought = None if words is None else digests_of_words(office.ledger.vault, words)
     which = BulkFilter(workflow, batch, state, kind, alike, when, assigned_to, sought)
     if case and which != BulkFilter():
@@ -87,7 +96,9 @@ def begin(
     if preview:
         _show_preview(office.desk.preview_bulk(action, which), json)
         return
-    value = _value(action, note=note, to=to, due=due, priority=priority)
+    begins = as_moment(not_before, "--not-before", office)
+    by_when = as_moment(due, "--due", office, Edge.END)
+    value = _value(action, note=note, to=to, due=by_when, priority=priority, not_before=begins, late=late)
     why = given_or_asked(reason, "--reason", "Why")
     if not yes:
         _ask(office, action, which, case or [])
@@ -147,7 +158,7 @@ def pause(which: Which, json: Json = False) -> None:
     """Let it wait: what was done stays done."""
     office = Office()
     office.desk.pause_bulk(which)
-    _show(office.desk.find_bulk(which), json)
+    report(office.desk.find_bulk(which), json)
 
 
 @app.command()
@@ -163,26 +174,42 @@ def cancel(which: Which, json: Json = False) -> None:
     """End it: what was done stays done."""
     office = Office()
     office.desk.cancel_bulk(which)
-    _show(office.desk.find_bulk(which), json)
+    report(office.desk.find_bulk(which), json)
 
 
 def _value(
-    action: BulkAction, *, note: str | None, to: str | None, due: datetime | None, priority: int | None
+    action: BulkAction,
+    *,
+    note: str | None,
+    to: str | None,
+    due: datetime | None,
+    priority: int | None,
+    not_before: datetime | None,
+    late: bool,
 ) -> str | None:
     """What the action needs. Raises BadParameter when it is missing, or another's is given."""
     given = {
         BulkAction.CLOSE: ("--note", note),
         BulkAction.HAND_ON: ("--to", to),
-        BulkAction.SET_DUE: ("--due", None if due is None else due.astimezone().isoformat()),
-        BulkAction.SET_PRIORITY: ("--priority", None if priority is None else str(priority)),
+        BulkAction.SET_DUE: ("--due", as_value(due)),
+        BulkAction.SET_PRIORITY: ("--priority", as_value(priority)),
+        BulkAction.PUT_OFF: ("--not-before", as_value(not_before)),
+        BulkAction.RETURN: ("--late", LATE if late else None),
     }
     for other, (option, value) in given.items():
         if other is not action and value is not None:
             raise typer.BadParameter(f"{option} is for `{other}`")
     option, value = given.get(action, ("", None))
-    if option and value is None:
+    if option and value is None and action is not BulkAction.RETURN:
         raise typer.BadParameter(f"to {action}, give {option}")
     return value
+
+
+def as_value(given: datetime | int | None) -> str | None:
+    """A local time or a number as a bulk action takes it."""
+    if isinstance(given, datetime):
+        return given.astimezone().isoformat()
+    return None if given is None else str(given)
 
 
 def _ask(office: Office, action: BulkAction, which: BulkFilter, cases: list[str]) -> None:
@@ -213,16 +240,22 @@ def _show_preview(found: Preview, json: bool) -> None:
 def _follow(office: Office, which: str, wait: bool, json: bool) -> None:
     """Work it through, unless another process does, and show how far it is."""
     if wait:
-        holder = f"bulk.{os.getpid()}"
-        try:
-            _work(office, which, holder, quiet=json)
-        finally:
-            end_turn(office.ledger, holder)
-        office.nudge()
+        work_through(office, [which], quiet=json)
     bulk = office.desk.find_bulk(which)
-    _show(bulk, json)
+    report(bulk, json)
     if bulk.refused:
         raise typer.Exit(NEEDS_A_PERSON)
+
+
+def work_through(office: Office, several: Sequence[str], *, quiet: bool) -> None:
+    """Work bulk actions through, one after another, unless another process does; a bar shows how far each is."""
+    holder = f"bulk.{os.getpid()}"
+    try:
+        for which in several:
+            _work(office, which, holder, quiet=quiet)
+    finally:
+        end_turn(office.ledger, holder)
+    office.nudge()
 
 
 def _work(office: Office, which: str, holder: str, quiet: bool) -> None:
@@ -242,7 +275,8 @@ def _work(office: Office, which: str, holder: str, quiet: bool) -> None:
             before = now
 
 
-def _show(bulk: Bulk, json: bool) -> None:
+def report(bulk: Bulk, json: bool) -> None:
+    """Show how far a bulk action is."""
     if json:
         show_json(bulk)
     else:

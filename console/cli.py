@@ -15,16 +15,26 @@ from casehand.exceptions import CasehandError
 
 COMMANDS = {
     "batches": ("enqueue", "results", "rejects"),
+    "rehearsing": ("rehearse",),
     "working": ("work", "up", "reconcile"),
     "reading": ("status", "cases", "case"),
     "escalations": ("escalations",),
     "bulk": ("bulk",),
     "pausing": ("pause", "resume"),
+    "changing": ("cancel", "change"),
+    "due": ("due",),
     "web.server": ("console",),
     "figures": ("figures",),
     "audit": ("audit",),
     "messages": ("messages", "tell"),
+    "schedule": ("schedule",),
+    "folders": ("folders",),
+    "recording": ("record",),
     "samples": ("practice", "demo"),
+    "evidence": ("evidence",),
+    "installed": ("workflows", "bots"),
+    "new": ("new",),
+    "trying": ("try",),
     "machine": ("doctor",),
 }
 """Which module has which commands, in the order of the help: only that of the command typed is imported."""

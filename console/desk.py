@@ -8,10 +8,12 @@ import difflib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from pydantic import BaseModel
 from sqlalchemy import select
 
 from casehand.console.actions import RIGHT_FOR, Action, actions_for
@@ -21,6 +23,7 @@ from casehand.console.rights import Right, may, workflows_with
 from casehand.exceptions import CasehandError
 from casehand.queue import (
     assignments,
+    audit,
     batches,
     bulk,
     bulk_filter,
@@ -30,8 +33,10 @@ from casehand.queue import (
     intake,
     pauses,
     results,
+    runs,
     schema,
     search,
+    single,
     urgency,
 )
 from casehand.queue import messages as outbox
@@ -41,9 +46,11 @@ from casehand.queue.breaker import OpenBreaker, open_breakers
 from casehand.queue.bulk import Bulk, BulkAction
 from casehand.queue.bulk import NoSuchBulk as NoSuchBulk
 from casehand.queue.bulk_filter import BulkFilter, Preview
+from casehand.queue.calendar import WorkingCalendar
 from casehand.queue.cases import (
     CaseFilter,
     CaseLine,
+    CaseSort,
     CaseStory,
     counts,
     counts_by_batch,
@@ -52,16 +59,21 @@ from casehand.queue.cases import (
     story_of,
 )
 from casehand.queue.chain import ChainHead, Verdict
+from casehand.queue.dating import DueOf, no_date
 from casehand.queue.escalations import Escalation, EscalationFilter
 from casehand.queue.figures import Overview, Piece, overview_at_once
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState
 from casehand.queue.notices import Notice, notices
+from casehand.queue.overdue import PastDue as PastDue
 from casehand.queue.pauses import ALL, Pause, PauseKind
 from casehand.queue.preview import BatchPreview, preview
+from casehand.queue.rejects import RejectFile, reject_file
 from casehand.queue.results import RowResult
+from casehand.queue.risk import AtRisk, Outlook, Why
 from casehand.queue.rolling import catch_up
+from casehand.queue.schedules import Plan
 from casehand.queue.sheets import Sheet
 from casehand.queue.storable import is_storable, storable
 from casehand.queue.too_late import Taken as Taken
@@ -78,6 +90,8 @@ from casehand.workflows.workflow import Workflow
 LONGEST = 10_000
 """Characters to a reason or note."""
 
+CALENDAR = WorkingCalendar()
+
 Cases = schema.cases.c
 
 
@@ -91,6 +105,21 @@ class NotAllowed(CasehandError):
         super().__init__(f"you may not {right}{of}: ask your administrator if you should")
 
 
+def outlook_of(
+    ledger: Ledger,
+    workflows: Mapping[str, Workflow],
+    calendar: WorkingCalendar,
+    fresh: timedelta = timedelta(),
+) -> Outlook:
+    """What may miss its due date, by when bots are open; always, where a workflow is not known here."""
+
+    def open_time(workflow: str, begin: datetime, end: datetime) -> timedelta:
+        found = workflows.get(workflow)
+        return end - begin if found is None else found.open_time(begin, end, calendar)
+
+    return Outlook(ledger, open_time, fresh)
+
+
 class Desk:
     """Where one person works."""
 
@@ -100,11 +129,15 @@ class Desk:
         workflows: Mapping[str, Workflow],
         person: Person,
         nudge: Callable[[], object],
+        calendar: WorkingCalendar = CALENDAR,
+        outlook: Outlook | None = None,
     ) -> None:
         self.ledger = ledger
         self.workflows = workflows
         self.person = person
+        self.calendar = calendar
         self._nudge = nudge
+        self._outlook = outlook or outlook_of(ledger, workflows, calendar)
 
     # What may be seen and done.
 
@@ -183,6 +216,29 @@ class Desk:
     def count_held(self, paused: Pause) -> int:
         """How many cases that this person may know of wait for a pause, counted no further than COUNTED."""
         return pauses.count_held(self.ledger, paused, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def at_risk(self, workflow: str | None = None, batch: str | None = None) -> list[AtRisk]:
+        """What may miss its due date, of workflows that this person may know of."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        if workflow is not None:
+            mine = frozenset({workflow} if mine is None or workflow in mine else ())
+        return self._outlook.at_risk(mine, batch)
+
+    def risk_of(self, line: CaseLine) -> Why | None:
+        """Why a queued case may miss its due date; None when it need not."""
+        self._check_right(Right.SEE_STRUCTURE, line.workflow)
+        return self._outlook.risk_of(line.id)
+
+    def late(
+        self, workflow: str | None = None, batch: str | None = None, limit: int | None = None
+    ) -> list[CaseLine]:
+        """The cases that are not over and past their due date, that this person may know of; the oldest date first."""
+        mine = self.workflows_with(Right.SEE_STRUCTURE)
+        seen = CaseFilter(batch, workflow=workflow, workflows=mine, overdue_at=self.ledger.clock())
+        found = list_cases(self.ledger, seen, CaseSort.DUE, limit=limit)
+        return [
+            one if self.may(Right.SEE_CASES, one.workflow) else replace(one, reason=None) for one in found
+        ]
 
     def story_of(self, line: CaseLine) -> CaseStory:
         """The whole story of a case; to whoever may not see what cases hold, what is left without that."""
@@ -273,25 +329,43 @@ class Desk:
         urgency.set_priority(self.ledger, case, priority, self.person.id)
         self._nudge()
 
-    def answer(self, case: str, given: str | Mapping[str, str], seen: int | None = None) -> None:
-        """Answer what the case asks, and queue it again.
+    def answer(
+        self,
+        case: str,
+        given: str | Mapping[str, str],
+        seen: int | None = None,
+        *,
+        may_be_late: bool = False,
+    ) -> None:
+        """Answer what the case asks, and queue it again. Raises PastDue unless it may be late.
 
         `given` is one of the choices; for a form, JSON, or what was typed into each of its fields. Raises
         WrongFields that says of every field of a form what it must be.
         """
         over = self._check(case, Action.ANSWER)
         seen, value = self._read_answer(case, given, seen)
-        escalations.answer(self.ledger, case, value, self.person.id, seen, over_others=over)
+        escalations.answer(
+            self.ledger, case, value, self.person.id, seen, over_others=over, may_be_late=may_be_late
+        )
         self._nudge()
 
-    def send_back(self, case: str, amended: Mapping[str, str] | None = None, seen: int | None = None) -> None:
+    def send_back(
+        self,
+        case: str,
+        amended: Mapping[str, str] | None = None,
+        seen: int | None = None,
+        *,
+        may_be_late: bool = False,
+    ) -> None:
         """Queue the case again, perhaps with some fields amended as a person typed them.
 
-        Raises WrongFields that says of every field what it must be.
+        Raises WrongFields that says of every field what it must be, and PastDue unless it may be late.
         """
         over = self._check(case, Action.AMEND if amended else Action.RETURN)
         data = self._amended(case, amended) if amended else None
-        escalations.send_back(self.ledger, case, self.person.id, data, seen, over_others=over)
+        escalations.send_back(
+            self.ledger, case, self.person.id, data, seen, over_others=over, may_be_late=may_be_late
+        )
         self._nudge()
 
     def close(self, case: str, note: str, seen: int | None = None) -> None:
@@ -445,12 +519,18 @@ class Desk:
         priority: int = 0,
         not_before: datetime | None = None,
         due: datetime | None = None,
+        may_be_late: bool = False,
         again: bool = False,
+        known_by: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> BatchTaken:
         """Take a file in as a batch; the workers are not told yet."""
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
+        if due is not None and due <= self.ledger.clock() and not may_be_late:
+            raise CasehandError(
+                "that due date has passed already: correct it, or say that it may be late (--late)"
+            )
         return intake.hand_in(
             self.ledger,
             workflow=found.name,
@@ -461,21 +541,76 @@ class Desk:
             priority=priority,
             not_before=not_before,
             due=due,
+            due_of=self.rule_of(found),
+            may_be_late=may_be_late,
             again=again,
+            known_by=known_by,
             progress=progress,
         )
 
-    def preview_batch(self, workflow: str, path: Path) -> BatchPreview:
-        """What would become of a file if it were handed in now; nothing is taken in."""
+    def take_in(self, workflow: str, data: BaseModel) -> str:
+        """Take in one case by itself, which belongs to no batch; returns its id. The workers are not told."""
+        self._check_right(Right.HAND_IN, workflow)
+        found = known_workflow(self.ledger, self.workflows, workflow)
+        return single.take_in(
+            self.ledger,
+            workflow=found.name,
+            reference=found.reference,
+            data=data,
+            by=self.person.id,
+            due=found.due_of(data, self.calendar),
+        )
+
+    def begin_rehearsal(self, workflow: str) -> Workflow:
+        """The workflow, for who may hand in for it; the audit says that he rehearsed, since he sees what cases show."""
+        self._check_right(Right.HAND_IN, workflow)
+        found = known_workflow(self.ledger, self.workflows, workflow)
+        self._note("rehearsed", f"workflow {found.name}")
+        return found
+
+    def begin_recording(self, bot: str) -> None:
+        """Note that this person has a bot's system opened signed in: what is done there is done as the bot."""
+        self._check_right(Right.HAND_IN, None)
+        self._note("recorded", f"bot {bot}")
+
+    def preview_batch(self, workflow: str, path: Path, due: datetime | None = None) -> BatchPreview:
+        """What would become of a file if it were handed in now, to be done by then; nothing is taken in."""
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
         return preview(
-            self.ledger, workflow=found.name, model=found.model, reference=found.reference, path=path
+            self.ledger,
+            workflow=found.name,
+            model=found.model,
+            reference=found.reference,
+            path=path,
+            due_of=self.rule_of(found) if due is None else no_date,
         )
+
+    def rule_of(self, workflow: Workflow) -> DueOf:
+        """By when each of a workflow's cases must be done, by its own rule and the calendar here."""
+        return partial(workflow.due_of, calendar=self.calendar)
 
     def find_batch(self, name: str) -> BatchLine:
         """A batch, if this person may know of it. Raises NoSuchBatch."""
         return batches.find_batch(self.ledger, name, self.workflows_with(Right.SEE_STRUCTURE))
+
+    def begin_change(
+        self, action: BulkAction, kind: PauseKind, name: str, reason: str, value: str | None
+    ) -> list[str]:
+        """Begin to act on all that is open of a batch, a workflow or a bot; the ids of the actions that do it."""
+        if kind is PauseKind.BATCH:
+            self._check_right(Right.ACT_ON_MANY, self.find_batch(name).workflow)
+            return [self.begin_bulk(action, BulkFilter(batch=name), reason, value)]
+        if kind not in (PauseKind.WORKFLOW, PauseKind.BOT):
+            raise CasehandError("say which batch, workflow or bot: nothing is done to everything at once")
+        self._check_name(kind, name)
+        concerned = sorted(pauses.workflows_held_by(self.ledger, kind, name))
+        for workflow in concerned:
+            self._check_right(Right.ACT_ON_MANY, workflow)
+        found = [one for one in concerned if self.preview_bulk(action, BulkFilter(workflow=one)).total]
+        if not found:
+            raise CasehandError("there are no such cases: nothing is to be done")
+        return [self.begin_bulk(action, BulkFilter(workflow=one), reason, value) for one in found]
 
     def cancel_batch(self, name: str, reason: str) -> str:
         """Cancel what of a batch is queued or waits for a person; returns the id of the bulk action that does it."""
@@ -493,11 +628,36 @@ class Desk:
         self._note_taken_out("results", name, "json")
         return results.results_of(self.ledger, name)
 
-    def rejects(self, name: str, kind: str) -> Sheet:
-        """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too."""
-        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name, is_marked=kind == "csv")
-        self._note_taken_out("rejects", name, kind)
-        return sheet
+    def rejects(self, name: str, kind: str | None = None) -> RejectFile:
+        """The rows of a batch that were not taken in, to be mended and handed in again; the audit says so too.
+
+        They come as "csv" or "xlsx", or as what the batch came in as.
+        """
+        found = reject_file(self.ledger, self._own_batch(name).name, kind)
+        self._note_taken_out("rejects", name, found.ending.removeprefix("."))
+        return found
+
+    def reject_rows(self, name: str) -> Iterator[dict[str, object]]:
+        """The same for programs."""
+        sheet = results.reject_sheet(self.ledger, self._own_batch(name).name)
+        self._note_taken_out("rejects", name, "json")
+        return (dict(zip(sheet.columns, map(results.plain_cell, row), strict=True)) for row in sheet.rows)
+
+    # What comes by itself.
+
+    def check_may_run(self, plan: Plan) -> None:
+        """Raise NotAllowed unless this person may have a schedule hand in."""
+        self._check_right(Right.HAND_IN, plan.workflow)
+
+    def run_again(self, plan: Plan, at: datetime) -> None:
+        """Have a slot that failed or was skipped run after all. Raises CasehandError when it is neither."""
+        self.check_may_run(plan)
+        runs.run_again(self.ledger, plan.name, at, self.person.id)
+
+    def note_seen(self, plan: Plan) -> int:
+        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were."""
+        self.check_may_run(plan)
+        return runs.note_seen(self.ledger, plan.name, self.person.id)
 
     # The checks that these share.
 
@@ -550,6 +710,10 @@ class Desk:
         batch = self.find_batch(name)
         self._check_right(Right.HAND_IN, batch.workflow)
         return batch
+
+    def _note(self, action: str, subject: str) -> None:
+        with self.ledger.writing() as connection:
+            audit.record(connection, self.ledger.clock(), self.person.id, action, subject)
 
     def _note_taken_out(self, what: str, name: str, kind: str) -> None:
         results.note_taken_out(self.ledger, what, self._own_batch(name).name, kind, self.person.id)

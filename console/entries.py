@@ -7,7 +7,17 @@ from casehand.console.desk import Desk, NotAllowed
 from casehand.console.rights import Right
 from casehand.queue.audit import Entry, EntryFilter, find_entries
 from casehand.queue.paging import ROWS
-from casehand.queue.subjects import BATCH, BOT, BULK, CASE, EVERYTHING, WORKFLOW, Subject, subjects_of
+from casehand.queue.subjects import (
+    BATCH,
+    BOT,
+    BULK,
+    CASE,
+    EVERYTHING,
+    SCHEDULE,
+    WORKFLOW,
+    Subject,
+    subjects_of,
+)
 from casehand.queue.subjects import cases_named as cases_named
 from casehand.queue.verification import SUBJECT as THE_AUDIT
 
@@ -93,4 +103,4 @@ def _is_for(subject: Subject, mine: frozenset[str]) -> bool:
         return True
     if subject.kind == BULK:
         return bool(subject.workflows) and subject.workflows <= mine
-    return subject.kind in (CASE, BATCH, BOT, WORKFLOW) and not mine.isdisjoint(subject.workflows)
+    return subject.kind in (CASE, BATCH, BOT, SCHEDULE, WORKFLOW) and not mine.isdisjoint(subject.workflows)

@@ -30,6 +30,8 @@ from casehand.queue.paging import in_pages
 Which = Annotated[str, typer.Argument(help="The reference, or the case's id.", metavar="REFERENCE")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
+MayBeLate = Annotated[bool, typer.Option("--late", help="Have it worked though its due date has passed.")]
+
 app = typer.Typer(help="Show what waits for a person, and settle it.", rich_markup_mode=None)
 
 
@@ -85,12 +87,13 @@ def escalations(
 def answer(
     which: Which,
     given: Annotated[str, typer.Argument(help="One of the answers, or JSON for a form.", metavar="ANSWER")],
+    late: MayBeLate = False,
     json: Json = False,
 ) -> None:
     """Answer what a case asks: it goes on with the answer."""
     office = Office()
     case = office.desk.find(which)
-    office.desk.answer(case.id, given)
+    office.desk.answer(case.id, given, may_be_late=late)
     _tell(office, case, "is queued again", json)
 
 
@@ -100,13 +103,14 @@ def send_back(
     amend: Annotated[
         list[str] | None, typer.Option(help="Change a field first: NAME=VALUE; may be repeated.")
     ] = None,
+    late: MayBeLate = False,
     json: Json = False,
 ) -> None:
     """Send a case back to be worked again, perhaps amended."""
     office = Office()
     changes = _changes(amend or [])
     case = office.desk.find(which)
-    office.desk.send_back(case.id, changes or None)
+    office.desk.send_back(case.id, changes or None, may_be_late=late)
     _tell(office, case, "is queued again", json)
 
 

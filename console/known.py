@@ -16,7 +16,15 @@ def known_workflow(ledger: Ledger, installed: Mapping[str, Workflow], name: str)
     workflow = find_workflow(installed, name)
     for bot in workflow.bots.values():
         _check_hours(bot, workflow)
-    make_known(ledger, workflow.name, workflow.bot_names, workflow.timeout, workflow.minutes_by_hand)
+    make_known(
+        ledger,
+        workflow.name,
+        workflow.bot_names,
+        workflow.timeout,
+        workflow.minutes_by_hand,
+        late=workflow.late,
+        stop=workflow.batch_stop,
+    )
     return workflow
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -52,6 +52,15 @@ def stream_json(items: Iterable[object]) -> None:
         sys.stdout.write(before + textwrap.indent(text, "  "))
         before = ",\n"
     sys.stdout.write("\n]\n" if before.startswith(",") else "[]\n")
+
+
+def as_json(items: Iterable[object]) -> Iterator[bytes]:
+    """The same as bytes for a file, an item on each line."""
+    before = "[\n"
+    for item in items:
+        yield (before + json.dumps(as_plain(item), ensure_ascii=True, default=str)).encode()
+        before = ",\n"
+    yield b"\n]\n" if before.startswith(",") else b"[]\n"
 
 
 def stream_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

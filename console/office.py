@@ -7,6 +7,7 @@ from functools import cached_property
 from redis import Redis
 from redis.exceptions import RedisError
 
+from casehand.bots.bot import Bot
 from casehand.console.desk import Desk
 from casehand.console.known import known_workflow
 from casehand.console.person import Person, machine_user
@@ -15,7 +16,7 @@ from casehand.queue.dispatch import Dispatcher
 from casehand.queue.ledger import Ledger
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.settings import Settings, load_settings
-from casehand.workflows.installed import installed_workflows
+from casehand.workflows.installed import find_workflow, installed_bots, installed_workflows
 from casehand.workflows.workflow import Workflow
 
 
@@ -38,6 +39,11 @@ class Office:
         return installed_workflows(self.settings.workflows)
 
     @cached_property
+    def bots(self) -> dict[str, type[Bot]]:
+        """The bots that stand in what is installed here."""
+        return installed_bots(self.settings.workflows)
+
+    @cached_property
     def person(self) -> Person:
         """Who acts: the user of this machine."""
         return machine_user()
@@ -45,7 +51,8 @@ class Office:
     @cached_property
     def desk(self) -> Desk:
         """All that a person may do."""
-        return Desk(self.ledger, self.workflows, self.person, self.nudge)
+        calendar = self.settings.working_calendar
+        return Desk(self.ledger, self.workflows, self.person, self.nudge, calendar)
 
     def workflow(self, name: str) -> Workflow:
         """The workflow of that name, made known to the ledger. Raises CasehandError when it could never begin."""
@@ -72,3 +79,12 @@ class Office:
         except (CasehandError, RedisError):
             return False
         return True
+
+
+def check_folders(office: Office) -> None:
+    """Raise CasehandError when a [[folder]] is for a workflow that there is not."""
+    for settings in office.settings.folder:
+        try:
+            find_workflow(office.workflows, settings.workflow)
+        except CasehandError as error:
+            raise CasehandError(f"[[folder]] {settings.called} is wrong: {error}") from None

@@ -1,4 +1,4 @@
-"""`casehand pause` and `resume`: a bot, a workflow or a batch, or everything."""
+"""`casehand pause` and `resume`: a bot, a workflow, a batch or a schedule, or everything."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 
 from casehand.console.listing import say, show_json
 from casehand.console.office import Office
+from casehand.console.planned import note_all
 from casehand.console.prompting import given_or_asked
 from casehand.queue.pauses import ALL, PauseKind
 
@@ -26,8 +27,10 @@ def pause(
     reason: Annotated[str | None, typer.Option(help="Why; asked for if it is not given.")] = None,
     json: Json = False,
 ) -> None:
-    """Pause a bot, a workflow, a batch or everything: cases wait, at no cost, until it is resumed."""
+    """Pause a bot, a workflow, a batch, a schedule or everything: it waits, at no cost, until it is resumed."""
     office = Office()
+    if kind is PauseKind.SCHEDULE:
+        note_all(office)
     named = _checked(kind, name)
     why = given_or_asked(reason, "--reason", "Why")
     newly = office.desk.pause(kind, named, why)
@@ -39,7 +42,7 @@ def pause(
 
 
 def resume(kind: Kind, name: Name = None, json: Json = False) -> None:
-    """Let a paused bot, workflow or batch go on, or everything."""
+    """Let a paused bot, workflow, batch or schedule go on, or everything."""
     office = Office()
     named = _checked(kind, name)
     office.desk.resume(kind, named)

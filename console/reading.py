@@ -29,7 +29,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue.cases import CaseFilter, CaseStory
 from casehand.queue.holdups import holdups
 from casehand.queue.paging import in_pages
-from casehand.queue.pauses import COUNTED, Pause
+from casehand.queue.pauses import COUNTED, Pause, PauseKind
 from casehand.queue.state import OPEN, State
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -77,6 +77,9 @@ def status(
             f"The system of the bot {breaker.bot} has failed case after case since {shown(breaker.opened_at)}: "
             f"its cases wait at no cost, and one tries again at {shown(breaker.probe_at)}."
         )
+    for notice in office.desk.notices(workflow, batch):
+        if notice.subject.startswith(PauseKind.SCHEDULE):
+            say(str(notice))
     if unsent := office.desk.unsent():
         say(f"{counted(unsent, 'message')} to people could not be sent: `casehand messages` shows why.")
     if now["escalated"]:

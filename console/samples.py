@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def practice(context: typer.Context) -> None:
-    """Start the practice legacy system alone; `casehand practice --help` lists its options."""
+    """Start a practice legacy system alone, or all of them; `casehand practice --help` lists the options."""
     _sample(PRACTICE)
     os.execv(sys.executable, [sys.executable, "-m", PRACTICE, *context.args])  # noqa: S606 — our own module
 

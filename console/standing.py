@@ -17,6 +17,8 @@ def why_it_waits(held: Holdups) -> list[str]:
 
 
 def _own(held: Holdups, begins: str) -> Iterator[str]:
+    if held.overdue:
+        yield f"{begins} to be put before a person, or cancelled: its due date has passed."
     for pause in held.pauses:
         yield f"{begins}, because {_paused(pause)}."
     for one in held.breakers:

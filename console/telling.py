@@ -29,7 +29,7 @@ from casehand.queue import leases, messages, occasions
 from casehand.queue.batches import note_finished
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Message, MessageState, Wording, Writing
-from casehand.queue.occasions import Occasion, What
+from casehand.queue.occasions import DAY, HOUR, Occasion, What
 from casehand.settings import Settings, load_settings
 
 TURN = timedelta(minutes=1)
@@ -84,7 +84,9 @@ class Teller:
         note_finished(self.ledger)
         for one in self.told:
             if one.what is What.SUMMARY:
-                self._write_summary(one)
+                self._write_daily(one)
+            elif one.what is What.HOURLY:
+                self._write_hourly(one)
             else:
                 self._write_news(one)
         messages.give_up_lost(self.ledger, self.receivers)
@@ -132,20 +134,27 @@ class Teller:
             partial(wording.word_many, told.what, links=self.links),
         )
 
-    def _write_summary(self, told: Subscription) -> None:
+    def _write_daily(self, told: Subscription) -> None:
         now = self.ledger.clock()
-        today = _day(now)
-        if now < at_london_time(now, self.summary_at):
-            return
+        if now >= at_london_time(now, self.summary_at):
+            self._write_summary(told, _day(now), now, DAY)
+
+    def _write_hourly(self, told: Subscription) -> None:
+        hour = _hour(self.ledger.clock())
+        self._write_summary(told, hour, hour.since, HOUR)
+
+    def _write_summary(self, told: Subscription, slot: Occasion, now: datetime, within: timedelta) -> None:
         with self.ledger.reading() as connection:
-            if occasions.is_told(connection, today, told.receiver.id):
+            if occasions.is_told(connection, slot, told.receiver.id):
                 return
-            standing = occasions.standing(connection, told.workflows, now)
-        summary = wording.word_summary(standing, now, self.links)
+            standing = occasions.standing(connection, told.workflows, now, within)
+        if within == HOUR and not (standing.done or standing.asked):
+            return
+        summary = wording.word_summary(standing, now, self.links, is_hourly=within == HOUR)
         writing = Writing(
             told.receiver.id, told.receiver.shown, told.what, lambda _: summary, lambda _: summary
         )
-        messages.write(self.ledger, writing, [today])
+        messages.write(self.ledger, writing, [slot])
 
     def _try(self, message: Message) -> None:
         receiver = self.receivers[message.receiver]
@@ -214,6 +223,13 @@ def _day(now: datetime) -> Occasion:
     midnight = at_london_time(now, time(0))
     name = now.astimezone(LONDON).date().isoformat()
     return Occasion(What.SUMMARY, name, midnight, name)
+
+
+def _hour(now: datetime) -> Occasion:
+    """The last full hour; clocks differ by full hours wherever people are told of them."""
+    begun = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    name = f"{begun:%Y-%m-%dT%H}"
+    return Occasion(What.HOURLY, name, begun, name)
 
 
 def _turn(one: Teller, goes_on: Callable[[], bool]) -> float:

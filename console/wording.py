@@ -19,12 +19,15 @@ WHY: Mapping[str, str] = {
     EscalationKind.FAILURE: "the system failed too often",
     EscalationKind.FAULT: "the workflow has a mistake",
     EscalationKind.IN_DOUBT: "it is not known whether a change was made",
+    EscalationKind.LATE: "its due date passed before it was begun",
 }
 
 MANY: Mapping[What, tuple[str, str, str]] = {
     What.ESCALATION: ("case", "of high priority", "waits for a person|wait for a person"),
     What.OVERDUE: ("case", "", "is past its due date|are past their due dates"),
     What.PAUSED: ("bot", "", "is paused or held up|are paused or held up"),
+    What.RUN: ("scheduled run", "", "went wrong|went wrong"),
+    What.STOPPED: ("batch", "", "has stopped itself|have stopped themselves"),
     What.FINISHED: ("batch", "", "is finished|are finished"),
 }
 """What they are, which of them, and what is said of one or of several."""
@@ -40,6 +43,10 @@ def word_one(occasion: Occasion, links: Links) -> Wording:
             return _of_case(occasion, links, "is past its due date", due)
         case What.PAUSED:
             return _of_bot(occasion, links)
+        case What.RUN:
+            return _of_run(occasion, links)
+        case What.STOPPED:
+            return _of_stopped(occasion, links)
         case _:
             return _of_batch(occasion, links)
 
@@ -52,12 +59,14 @@ def word_many(what: What, by_workflow: Mapping[str | None, int], links: Links) -
     how_many = counted(number, noun).replace("batchs", "batches").replace(str(number), f"{number:,}", 1)
     said = " ".join(part for part in (how_many, which, verb) if part)
     rows = [f"{name}: {of:,}" for name, of in sorted(by_workflow.items(), key=str) if name is not None]
-    link = {What.PAUSED: links.to_home, What.FINISHED: links.to_batches}.get(what, links.to_escalations)
+    homes = dict.fromkeys((What.PAUSED, What.RUN), links.to_home)
+    batches = dict.fromkeys((What.STOPPED, What.FINISHED), links.to_batches)
+    link = {**homes, **batches}.get(what, links.to_escalations)
     return Wording(f"Casehand: {said}", _paragraphs(f"{said}.", "\n".join(rows), link()))
 
 
-def word_summary(standing: Standing, at: datetime, links: Links) -> Wording:
-    """How things stand, once a day."""
+def word_summary(standing: Standing, at: datetime, links: Links, is_hourly: bool = False) -> Wording:
+    """How things stand, once a day or after an hour."""
     oldest = f"the oldest since {in_words(standing.oldest)}" if standing.oldest else ""
     notes = (
         f"{standing.urgent:,} of high priority" if standing.urgent else "",
@@ -67,14 +76,16 @@ def word_summary(standing: Standing, at: datetime, links: Links) -> Wording:
     aside = ", ".join(note for note in notes if note)
     rows = [
         f"Waiting for a person: {standing.escalated:,}{f' ({aside})' if aside else ''}",
-        f"Done by the robot in the last 24 hours: {standing.done:,}",
+        f"Done by the robot in the last {'hour' if is_hourly else '24 hours'}: {standing.done:,}",
+        f"Put before a person in that time: {standing.asked:,}" if is_hourly else "",
         f"Queued: {standing.queued:,}",
         f"Being worked: {standing.working:,}",
         f"Bots paused or held up: {', '.join(map(plain, standing.bots)) or 'none'}",
     ]
     day = f"{at.astimezone(LONDON):%A} {_date(at)}"
+    when = f"at {in_words(at)}" if is_hourly else f"on {day}"
     waiting = f"{counted(standing.escalated, 'case')} for a person"
-    return Wording(f"Casehand on {day}: {waiting}", _paragraphs("\n".join(rows), links.to_home()))
+    return Wording(f"Casehand {when}: {waiting}", _paragraphs("\n".join(filter(None, rows)), links.to_home()))
 
 
 def word_test(links: Links) -> Wording:
@@ -122,6 +133,29 @@ def _of_bot(occasion: Occasion, links: Links) -> Wording:
             "Its cases wait at no cost, and one tries from time to time."
         )
     return Wording(f"Casehand: {said[0].lower()}{said[1:]}", _paragraphs(body, links.to_home()))
+
+
+def _of_run(occasion: Occasion, links: Links) -> Wording:
+    name = plain(occasion.name)
+    said = f"A run of the schedule {name} went wrong"
+    body = (
+        f"{said} at {in_words(occasion.since)}: {plain(occasion.kind or 'nobody knows why')}.",
+        "Its next run is not held up by that.",
+        f"Workflow: {occasion.workflow}",
+        links.to_home(),
+    )
+    return Wording(f"Casehand: {said[0].lower()}{said[1:]}", _paragraphs(*body))
+
+
+def _of_stopped(occasion: Occasion, links: Links) -> Wording:
+    name = plain(occasion.name)
+    body = (
+        f"The batch {name} stopped itself at {in_words(occasion.since)}: too many of its first cases need a person "
+        "for the same reason. The rest waits until somebody resumes it.",
+        f"Workflow: {occasion.workflow}",
+        links.to_batch(occasion.name),
+    )
+    return Wording(f"Casehand: the batch {name} has stopped itself", _paragraphs(*body))
 
 
 def _of_batch(occasion: Occasion, links: Links) -> Wording:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, exists, func, or_, selec
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import held
-from casehand.queue.readiness import came_before, is_next_to
+from casehand.queue.readiness import came_before, is_late, is_next_to
 from casehand.queue.state import State
 
 Cases = schema.cases.c
@@ -20,8 +20,8 @@ SHORTLY = timedelta(seconds=60)
 def unfinished(ledger: Ledger, patience: timedelta, most: int | None = None) -> int:
     """Cases in work, due, or to be tried again within `patience`.
 
-    Not those paused or meant for later, nor those whose turn comes after one of these. Counts no further
-    than `most`: whether there are any is found out at once, however many wait.
+    Not those paused, past their due date or meant for later, nor those whose turn comes after one of these.
+    Counts no further than `most`: whether there are any is found out at once, however many wait.
     """
     now = ledger.clock()
     earlier = schema.cases.alias("earlier")
@@ -44,4 +44,4 @@ def left_to_work(ledger: Ledger, workflows: Collection[str] | None = None) -> in
 
 def _is_soon(cases: FromClause, now: datetime, patience: timedelta) -> ColumnElement[bool]:
     again = and_(cases.c.attempts > 0, cases.c.not_before <= now + patience)
-    return and_(or_(cases.c.not_before <= now + SHORTLY, again), ~held(cases))
+    return and_(or_(cases.c.not_before <= now + SHORTLY, again), ~held(cases), ~is_late(now, cases))

@@ -31,11 +31,14 @@ from casehand.queue.cases import came_in_behind
 from casehand.queue.ledger import Ledger
 from casehand.queue.state import OPEN, State
 from casehand.queue.storable import is_storable, storable
-from casehand.queue.urgency import checked_due, checked_priority
+from casehand.queue.urgency import checked_due, checked_priority, checked_time
 from casehand.queue.waiting import NoSuchCase
 
 LISTED_AT_ONCE = 1_000
 """Cases written to the list in one transaction: more would keep the workers waiting."""
+
+LATE = "late"
+"""Said of cases that are sent back: they may be worked though their due date has passed."""
 
 LONGEST_REASON = 1_000
 LONGEST_NOTE = 10_000
@@ -54,6 +57,7 @@ class BulkAction(StrEnum):
     HAND_ON = "hand on"  #: to somebody
     SET_DUE = "set due"
     SET_PRIORITY = "set priority"
+    PUT_OFF = "put off"  #: not to begin before a time
 
 
 STATES: Mapping[BulkAction, frozenset[State]] = {
@@ -64,6 +68,7 @@ STATES: Mapping[BulkAction, frozenset[State]] = {
     BulkAction.HAND_ON: frozenset({State.ESCALATED}),
     BulkAction.SET_DUE: OPEN,
     BulkAction.SET_PRIORITY: OPEN,
+    BulkAction.PUT_OFF: frozenset({State.QUEUED}),
 }
 """The states of the cases that an action takes in."""
 
@@ -97,7 +102,9 @@ class Bulk:
 
     id: str
     action: BulkAction
-    value: str | None  #: the note, the person, the time or the number, as text
+    value: (
+        str | None
+    )  #: the note, the person, the time or the number, as text; of those sent back, LATE or nothing
     reason: str
     filter: str  #: JSON; of a selection, how many were selected
     workflows: tuple[str, ...]  #: whose cases it takes in
@@ -146,7 +153,7 @@ def begin(
 ) -> str:
     """Begin to act on the cases of a filter, or on those whose ids are given; returns the id of the action.
 
-    `value` is a note to close with, whom to hand on to, a due date (ISO) or a priority. Only cases of
+    `value` is a note to close with, whom to hand on to, a time (ISO), a priority or LATE. Only cases of
     `workflows` are taken in, if given. Raises CasehandError when there is no reason, no such case or no case
     at all, or the filter says nothing; NoSuchCase for a selected case that is not there.
     """
@@ -443,6 +450,12 @@ def _checked_value(action: BulkAction, value: str | None) -> str | None:
     return check(storable(value or "").strip())
 
 
+def _checked_late(value: str) -> str | None:
+    if value not in ("", LATE):
+        raise CasehandError(f"to send back takes nothing more than a reason, or {LATE!r}")
+    return value or None
+
+
 def _checked_note(value: str) -> str:
     if not value:
         raise CasehandError("say what was done about the cases: it is kept with each")
@@ -452,14 +465,23 @@ def _checked_note(value: str) -> str:
 
 
 def _checked_due(value: str) -> str:
-    try:
-        due = datetime.fromisoformat(value)
-    except ValueError:
-        due = None
-    if due is None or due.tzinfo is None:
-        raise CasehandError("say by when, with the time zone, such as 2026-04-06T17:00+01:00")
+    due = _time(value, "by when")
     checked_due(due)
     return due.isoformat()
+
+
+def _checked_begin(value: str) -> str:
+    return checked_time(_time(value, "not before when")).isoformat()
+
+
+def _time(value: str, what: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise CasehandError(f"say {what}, with the time zone, such as 2026-04-06T17:00+01:00")
+    return time
 
 
 def _checked_number(value: str) -> str:
@@ -469,11 +491,13 @@ def _checked_number(value: str) -> str:
         raise CasehandError("say which priority: a whole number such as 5") from None
 
 
-_VALUES: Mapping[BulkAction, Callable[[str], str]] = {
+_VALUES: Mapping[BulkAction, Callable[[str], str | None]] = {
+    BulkAction.RETURN: _checked_late,
     BulkAction.CLOSE: _checked_note,
     BulkAction.HAND_ON: checked_receiver,
     BulkAction.SET_DUE: _checked_due,
     BulkAction.SET_PRIORITY: _checked_number,
+    BulkAction.PUT_OFF: _checked_begin,
 }
 
 

@@ -8,7 +8,17 @@ from sqlalchemy import Connection, Row, exists, select, update
 
 from casehand.exceptions import CasehandError
 from casehand.queue import assignments, audit, commits, escalations, leases, schema, urgency
-from casehand.queue.bulk import Bulk, BulkAction, BulkState, Came, all_bulks, find_bulk, list_more, subject
+from casehand.queue.bulk import (
+    LATE,
+    Bulk,
+    BulkAction,
+    BulkState,
+    Came,
+    all_bulks,
+    find_bulk,
+    list_more,
+    subject,
+)
 from casehand.queue.ledger import Ledger
 from casehand.queue.part import Part
 
@@ -139,8 +149,10 @@ def _cancel(ledger: Ledger, bulk: Bulk, row: Row[Any, Any, Any], part: Part) -> 
 
 
 def _return(ledger: Ledger, bulk: Bulk, row: Row[Any, Any, Any], part: Part) -> None:
-    seen = row.escalation
-    escalations.send_back(ledger, row.case, bulk.begun_by, seen=seen, over_others=True, part=part)
+    seen, late = row.escalation, bulk.value == LATE
+    escalations.send_back(
+        ledger, row.case, bulk.begun_by, seen=seen, over_others=True, may_be_late=late, part=part
+    )
 
 
 def _close(ledger: Ledger, bulk: Bulk, row: Row[Any, Any, Any], part: Part) -> None:
@@ -162,6 +174,11 @@ def _set_priority(ledger: Ledger, bulk: Bulk, row: Row[Any, Any, Any], part: Par
     urgency.set_priority(ledger, row.case, int(str(bulk.value)), bulk.begun_by, part=part)
 
 
+def _put_off(ledger: Ledger, bulk: Bulk, row: Row[Any, Any, Any], part: Part) -> None:
+    until = datetime.fromisoformat(str(bulk.value))
+    urgency.put_off(ledger, row.case, until, bulk.begun_by, part=part)
+
+
 _DO: Mapping[BulkAction, Callable[[Ledger, Bulk, Row[Any, Any, Any], Part], None]] = {
     BulkAction.CANCEL: _cancel,
     BulkAction.RETURN: _return,
@@ -169,4 +186,5 @@ _DO: Mapping[BulkAction, Callable[[Ledger, Bulk, Row[Any, Any, Any], Part], None
     BulkAction.HAND_ON: _hand_on,
     BulkAction.SET_DUE: _set_due,
     BulkAction.SET_PRIORITY: _set_priority,
+    BulkAction.PUT_OFF: _put_off,
 }

@@ -87,6 +87,7 @@ class CaseFilter:
     kind: EscalationKind | None = None  #: of the escalation it waits with
     since: datetime | None = None  #: from which it was handed in
     until: datetime | None = None  #: before which it was handed in
+    overdue_at: datetime | None = None  #: only those that are not over, and whose due date has passed then
 
     @property
     def seen(self) -> Collection[str] | None:
@@ -325,13 +326,16 @@ def _conditions(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool]]:
             Escalations.settled_at.is_(None), Escalations.kind == which.kind
         )
         conditions.append(Cases.id.in_(waits))
+    if which.overdue_at is not None:
+        conditions.append(Cases.due <= which.overdue_at)
     if by is CaseSort.DUE:
         conditions.append(Cases.due.is_not(None))
     return conditions
 
 
 def _parts(which: CaseFilter, by: CaseSort) -> list[ColumnElement[bool] | None]:
-    states = None if which.state is None else [which.state]
+    states = sorted(OPEN) if which.overdue_at is not None else None
+    states = states if which.state is None else [which.state]
     if which.reference is not None or which.kind is not None or (which.batch and by is not CaseSort.ARRIVAL):
         # These are few: found first, and then put in order.
         return [and_(_only(Cases.workflow, which.seen), _only(Cases.state, states))]

@@ -13,7 +13,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue.cells import Fault, Row
 from casehand.queue.fields import Reader, Unfit, reader_for, takes_none
 from casehand.queue.reasons import reason_for
-from casehand.queue.rows import Table, plain_name, quoted
+from casehand.queue.rows import Table, misshapen, plain_name, quoted
 
 LONGEST_REFERENCE = 200
 
@@ -111,9 +111,9 @@ class _Checker:
         self.reference_column = title_of(table, model, reference)
 
     def verdict(self, row: Row) -> Verdict:
-        misshapen = self._misshapen(row)
-        if misshapen:
-            return Rejection(row.line, Kind.REJECTED, None, misshapen, None, row)
+        fault = self._misshapen(row)
+        if fault:
+            return Rejection(row.line, Kind.REJECTED, None, fault, None, row)
         values, faults = self._read(row)
         data = self._validate(values, faults)
         if data is not None and not self._is_kept_whole(data):
@@ -127,7 +127,7 @@ class _Checker:
         count, expected = len(row.cells), len(self._columns)
         beyond = any(cell is not None for cell in row.cells[expected:])
         if count < expected or beyond:
-            return f"the row has {count} cells where the header has {expected}"
+            return misshapen(count, expected)
         return None
 
     def _read(self, row: Row) -> tuple[dict[str, object], dict[str | None, str]]:

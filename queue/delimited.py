@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from casehand.exceptions import CasehandError
-from casehand.queue.cells import Row, Source
+from casehand.queue.cells import Layout, Row, Source
 
 LONGEST_LINE = 1_000_000
 DELIMITERS = ",;\t"
@@ -36,7 +36,9 @@ def delimited(path: Path) -> Source:
     header = next(_rows(path, encoding, delimiter, skip), None)
     if header is None:
         raise CasehandError(f"{path.name} is empty: check that it is the right file")
-    return Source(header, lambda: islice(_rows(path, encoding, delimiter, skip), 1, None))
+    return Source(
+        header, lambda: islice(_rows(path, encoding, delimiter, skip), 1, None), Layout(delimiter, encoding)
+    )
 
 
 def _encoding(path: Path) -> str:

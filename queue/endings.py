@@ -6,10 +6,11 @@ from enum import Enum
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from casehand.exceptions import CasehandError
-from casehand.queue import breaker, commits, schema, words
+from casehand.queue import asking, breaker, commits, schema
+from casehand.queue.asking import Ask
 from casehand.queue.attempts import GRACE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.breaker import BreakerPolicy
@@ -163,33 +164,19 @@ class _Ending:
     def escalate(
         self, kind: EscalationKind, reason: str, question: str | None, scene: Scene, **columns: Any
     ) -> State | None:
-        alike = words.alike_of(self.vault, self.row.workflow, reason)
-        columns |= {"escalated_kind": kind, "escalated_alike": alike}
-        state = self.move(State.ESCALATED, "escalated", sealed_reason=_sealed(self.key, reason), **columns)
-        if state is not None:
-            self._open(kind, reason, alike, question, scene)
-        return state
-
-    def _open(
-        self, kind: EscalationKind, reason: str, alike: bytes, question: str | None, scene: Scene
-    ) -> None:
-        opened = self.connection.execute(
-            insert(schema.escalations)
-            .values(
-                case=self.row.id,
-                workflow=self.row.workflow,
-                attempt=self.number,
-                kind=kind,
-                opened_at=self.now,
-                sealed_reason=self.key.seal_text(reason),
-                alike=alike,
-                sealed_question=_sealed(self.key, question),
-                sealed_page=_sealed(self.key, scene.page),
-                screenshot=scene.screenshot,
-            )
-            .returning(schema.escalations.c.id)
+        escalated = asking.escalate(
+            self.connection,
+            self.vault,
+            self.key,
+            self.row,
+            Ask(kind, reason, question, scene),
+            at=self.now,
+            actor=self.actor,
+            worker=None,
+            lease_until=None,
+            **columns,
         )
-        words.index_reason(self.connection, self.vault, opened.scalar_one(), reason)
+        return State.ESCALATED if escalated else None
 
     def is_in_doubt(self) -> bool:
         return bool(commits.unresolved(self.connection, self.row.id))

@@ -17,6 +17,7 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.lists import branches, in_order
 from casehand.queue.move import AMENDED, move
 from casehand.queue.outcome import EscalationKind
+from casehand.queue.overdue import PastDue, let_be_late
 from casehand.queue.part import Part, done, name_of
 from casehand.queue.state import State
 from casehand.queue.too_late import who_ended_it, who_was_quicker
@@ -191,6 +192,7 @@ def answer(
     seen: int | None = None,
     *,
     over_others: bool = False,
+    may_be_late: bool = False,
     part: Part | None = None,
 ) -> None:
     """Answer what the case asks, and queue it again.
@@ -198,10 +200,11 @@ def answer(
     `given` is one of the choices, or the JSON value of a form the caller has checked. A case in doubt takes
     WAS_DONE or WAS_NOT_DONE. `seen` is the id of the escalation that the person was shown, where that is
     known: an answer is never taken for that of a later question. Raises CasehandError when the case asks
-    nothing or the answer is none of the choices, TooLate when it asks something else by now, and Taken when
-    another has taken it, unless `over_others`.
+    nothing or the answer is none of the choices, TooLate when it asks something else by now, Taken when
+    another has taken it, unless `over_others`, and PastDue when its due date has passed, unless `may_be_late`.
     """
     with _settling(ledger, case, by, seen, over_others, part) as one:
+        one.check_due(may_be_late)
         not_before = one.now
         if one.kind is EscalationKind.IN_DOUBT:
             _check_choice(given, [WAS_DONE, WAS_NOT_DONE])
@@ -227,15 +230,18 @@ def send_back(
     seen: int | None = None,
     *,
     over_others: bool = False,
+    may_be_late: bool = False,
     part: Part | None = None,
 ) -> None:
     """Queue the case again, perhaps with amended data (JSON that the caller has checked against the model).
 
     What was answered before counts no more for amended data. Raises TooLate when the case does not wait for
-    a person, Taken when another has taken it (unless `over_others`), and CasehandError when it would be
-    amended while it is not known whether it has made a change already.
+    a person, Taken when another has taken it (unless `over_others`), PastDue when its due date has passed
+    (unless `may_be_late`), and CasehandError when it would be amended while it is not known whether it has
+    made a change already.
     """
     with _settling(ledger, case, by, seen, over_others, part) as one:
+        one.check_due(may_be_late)
         if amended is None:
             one.requeue("returned")
             return
@@ -320,7 +326,17 @@ class _Settling:
     question: dict[str, object] | None
     key: Key
     attempt: int
+    due: datetime | None
+    was_let: bool  #: worked though its due date passes
     part: Part | None
+
+    def check_due(self, may_be_late: bool) -> None:
+        """Let it be worked late from now on, if somebody says so. Raises PastDue when nobody does."""
+        if self.due is None or self.due > self.now or self.was_let:
+            return
+        if not may_be_late:
+            raise PastDue(self.due)
+        let_be_late(self.connection, self.case, self.now, self.by)
 
     def requeue(self, action: str, not_before: datetime | None = None, **columns: Any) -> None:
         begin = not_before or self.now
@@ -378,7 +394,19 @@ def _settling(
         key = ledger.vault.open_key(case, case_row.key)
         question = _json(key, row.sealed_question)
         kind = EscalationKind(row.kind)
-        yield _Settling(connection, ledger.clock(), case, by, kind, question, key, case_row.attempts, part)
+        yield _Settling(
+            connection=connection,
+            now=ledger.clock(),
+            case=case,
+            by=by,
+            kind=kind,
+            question=question,
+            key=key,
+            attempt=case_row.attempts,
+            due=case_row.due,
+            was_let=case_row.may_be_late,
+            part=part,
+        )
         done(part, connection)
 
 

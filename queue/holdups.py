@@ -27,6 +27,7 @@ class Holdups:
     pauses: tuple[Pause, ...]
     breakers: tuple[OpenBreaker, ...]  #: of bots whose system fails case after case
     behind: "Ahead | None" = None  #: another case with its reference that goes first
+    overdue: bool = False  #: its due date has passed: in a moment a person is asked, or it is cancelled
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def _own(connection: Connection, row: Row[Any], now: datetime) -> Holdups:
         until=row.not_before if row.not_before > now else None,
         pauses=_pauses(connection, row.workflow, row.batch),
         breakers=_breakers(connection, row.workflow, now),
+        overdue=row.due is not None and row.due <= now and not row.may_be_late,
     )
 
 

@@ -17,10 +17,11 @@ URGENCY = (
     EscalationKind.IN_DOUBT,
     EscalationKind.FAULT,
     EscalationKind.FAILURE,
+    EscalationKind.LATE,
     EscalationKind.QUESTION,
     EscalationKind.BUSINESS,
 )
-"""Which kinds come first: where a change may have been made, then what holds up others, then the rest."""
+"""Which kinds come first: where a change may have been made, what holds up others, what is late, then the rest."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,12 @@ from casehand.queue import schema
 from casehand.queue.breaker import OpenBreaker, open_breakers
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import Pause, PauseKind, all_pauses
+from casehand.queue.runs import RunLine, unseen
+from casehand.queue.schedules import RunState
 
 Batches = schema.batches.c
 BotsOf = schema.workflow_bots.c
+Schedules = schema.schedules.c
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def notices(
     standing = [
         *(_of_pause(pause) for pause in all_pauses(ledger)),
         *(_of_breaker(breaker) for breaker in open_breakers(ledger)),
+        *(_of_runs(found) for found in _by_schedule(unseen(ledger))),
     ]
     found = [notice for notice in standing if concerned is None or notice.subject in concerned]
     return sorted(found, key=lambda notice: (notice.opened_at, notice.subject))
@@ -62,6 +66,21 @@ def _of_breaker(breaker: OpenBreaker) -> Notice:
     return Notice(f"bot {breaker.bot}", reason, breaker.opened_at)
 
 
+def _by_schedule(found: list[RunLine]) -> list[list[RunLine]]:
+    return [
+        [one for one in found if one.schedule == name] for name in sorted({one.schedule for one in found})
+    ]
+
+
+def _of_runs(found: list[RunLine]) -> Notice:
+    """Of the runs of one schedule that went wrong: the latest says why."""
+    last = found[-1]
+    often = f"{len(found)} times, at last" if len(found) > 1 else "the last time"
+    what = "failed" if last.state is RunState.FAILED else "did not hand in all there was"
+    reason = f"{what} {often} ({last.said}): `casehand schedule seen {last.schedule}` says that it is known"
+    return Notice(f"{PauseKind.SCHEDULE} {last.schedule}", reason, last.ended_at or last.at)
+
+
 def _concerned(ledger: Ledger, seen: Collection[str] | None, batch: str | None) -> Set[str] | None:
     """The subjects that the cases of some workflows, or of a batch, wait for; None for all."""
     if seen is None and batch is None:
@@ -75,9 +94,14 @@ def _concerned(ledger: Ledger, seen: Collection[str] | None, batch: str | None) 
         batches = connection.execute(matching).all()
         workflows = {row.workflow for row in batches} | (set() if batch is not None else set(seen or ()))
         bots = connection.execute(select(BotsOf.bot).where(BotsOf.workflow.in_(workflows))).scalars().all()
+        schedules = connection.execute(
+            select(Schedules.name).where(Schedules.workflow.in_(workflows))
+        ).scalars()
+        names = set() if batch is not None else set(schedules)
     return {
         str(PauseKind.EVERYTHING),
         *(f"{PauseKind.BATCH} {row.id}" for row in batches),
         *(f"{PauseKind.WORKFLOW} {name}" for name in workflows),
         *(f"{PauseKind.BOT} {name}" for name in bots),
+        *(f"{PauseKind.SCHEDULE} {name}" for name in names),
     }

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    and_,
     case,
     cast,
     exists,
@@ -32,12 +33,14 @@ Breakers = schema.breakers.c
 Cases = schema.cases.c
 Escalations = schema.escalations.c
 Pauses = schema.pauses.c
+Slots = schema.schedule_slots.c
 Told = schema.told.c
 
 NEWS = timedelta(days=3)
 """How long a batch that is finished is news: over a weekend, and not for those who are told from today on."""
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 Workflows = frozenset[str] | None
 """The workflows that somebody is told of; None for all."""
@@ -49,8 +52,11 @@ class What(StrEnum):
     ESCALATION = "escalation"  #: a case of high priority waits for a person
     OVERDUE = "overdue"  #: a case waits for a person past its due date
     PAUSED = "paused"  #: a bot is paused, or its system fails case after case
+    RUN = "run"  #: a run of a schedule failed, or did not hand in all there was
+    STOPPED = "stopped"  #: a batch has stopped itself
     FINISHED = "finished"  #: nothing of a batch is open any more
     SUMMARY = "summary"  #: how things stand, once a day
+    HOURLY = "hourly"  #: the same after each hour in which anything has happened
 
 
 @dataclass(frozen=True)
@@ -60,24 +66,29 @@ class Occasion:
     what: What
     subject: str
     since: datetime
-    name: str  #: the case's reference, the batch or the bot
-    kind: str | None = None
+    name: str  #: the case's reference, the batch, the bot or the schedule
+    kind: str | None = None  #: of a run, what was said of it
     workflow: str | None = None
     numbers: tuple[tuple[str, int], ...] = ()  #: of a batch, how its cases ended
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How things stand, for the daily summary."""
+    """How things stand, for a summary."""
 
     queued: int
     working: int
     escalated: int
     overdue: int
     urgent: int  #: escalated and of high priority
-    done: int  #: by the robot in the last 24 hours
+    done: int  #: by the robot in the last day or hour
+    asked: int  #: put before a person in it
     oldest: datetime | None  #: since when the oldest escalation waits
     bots: tuple[str, ...]  #: paused or failing
+
+
+# Of a pause and its batch: it has stopped itself, and nobody has let it go on since.
+_HAS_STOPPED = and_(Pauses.kind == PauseKind.BATCH, Pauses.paused_at == Batches.stopped_at)
 
 
 def untold(
@@ -91,9 +102,13 @@ def untold(
             return _overdue(connection, receiver, workflows, now, most)
         case What.PAUSED:
             return _paused(connection, receiver, workflows)
+        case What.RUN:
+            return _runs(connection, receiver, workflows, most)
+        case What.STOPPED:
+            return _stopped(connection, receiver, workflows)
         case What.FINISHED:
             return _finished(connection, receiver, workflows, now, most)
-        case What.SUMMARY:
+        case What.SUMMARY | What.HOURLY:
             return []
 
 
@@ -114,19 +129,32 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
     waits = exists().where(Escalations.id == escalation, Escalations.settled_at.is_(None))
     paused = exists().where(Pauses.kind == PauseKind.BOT, Pauses.paused_at == Told.since)
     failing = exists().where(Breakers.opened_at == Told.since)
+    unseen = exists().where(Slots.schedule == Told.subject, Slots.ended_at == Told.since, *_unseen())
+    stopped = exists().where(
+        Pauses.name == Batches.id, Batches.id == Told.subject, Batches.stopped_at == Told.since, _HAS_STOPPED
+    )
     return or_(
         of_case & waits,
         (Told.what == What.PAUSED) & or_(paused, failing),
-        Told.what.in_((What.FINISHED, What.SUMMARY)) & (Told.since > past),
+        (Told.what == What.RUN) & unseen,
+        (Told.what == What.STOPPED) & stopped,
+        Told.what.in_((What.FINISHED, What.SUMMARY, What.HOURLY)) & (Told.since > past),
     )
 
 
-def standing(connection: Connection, workflows: Workflows, now: datetime) -> Standing:
-    """How things stand in these workflows."""
+def standing(
+    connection: Connection, workflows: Workflows, now: datetime, within: timedelta = DAY
+) -> Standing:
+    """How things stand in these workflows, and what was done `within` so long before a time."""
     by_state = select(Cases.state, func.count()).where(Cases.state.in_(OPEN), *_of(Cases.workflow, workflows))
     states: dict[str, int] = dict(connection.execute(by_state.group_by(Cases.state)).all())
     done = select(func.count()).where(
-        Cases.state == State.DONE, Cases.changed_at > now - DAY, *_of(Cases.workflow, workflows)
+        Cases.state == State.DONE,
+        Cases.changed_at.between(now - within, now),
+        *_of(Cases.workflow, workflows),
+    )
+    asked = select(func.count()).where(
+        Escalations.opened_at.between(now - within, now), *_of(Escalations.workflow, workflows)
     )
     columns: Sequence[ColumnElement[Any]] = (
         func.count().filter(_due() < now).label("overdue"),
@@ -141,6 +169,7 @@ def standing(connection: Connection, workflows: Workflows, now: datetime) -> Sta
         overdue=row.overdue,
         urgent=row.urgent,
         done=connection.execute(done).scalar_one(),
+        asked=connection.execute(asked).scalar_one(),
         oldest=row.oldest,
         bots=tuple(_standing_still(connection, workflows)),
     )
@@ -200,6 +229,36 @@ def _paused(connection: Connection, receiver: str, workflows: Workflows) -> list
     ]
     new = [occasion for occasion in found if not is_told(connection, occasion, receiver)]
     return sorted(new, key=lambda occasion: (occasion.since, occasion.subject))
+
+
+def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int) -> list[Occasion]:
+    query = select(schema.schedule_slots).where(
+        *_unseen(),
+        *_of(Slots.workflow, workflows),
+        ~_told(What.RUN, receiver, Slots.schedule, Slots.ended_at),
+    )
+    rows = connection.execute(query.order_by(Slots.ended_at, Slots.schedule).limit(most)).all()
+    return [
+        Occasion(What.RUN, row.schedule, row.ended_at, row.schedule, row.said, row.workflow) for row in rows
+    ]
+
+
+def _unseen() -> list[ColumnElement[bool]]:
+    return [Slots.concerns, Slots.seen_at.is_(None)]
+
+
+def _stopped(connection: Connection, receiver: str, workflows: Workflows) -> list[Occasion]:
+    query = (
+        select(Batches.id, Batches.stopped_at, Batches.workflow)
+        .join_from(schema.pauses, schema.batches, Batches.id == Pauses.name)
+        .where(_HAS_STOPPED, *_of(Batches.workflow, workflows))
+        .order_by(Batches.stopped_at, Batches.id)
+    )
+    found = [
+        Occasion(What.STOPPED, row.id, row.stopped_at, row.id, None, row.workflow)
+        for row in connection.execute(query)
+    ]
+    return [occasion for occasion in found if not is_told(connection, occasion, receiver)]
 
 
 def _finished(

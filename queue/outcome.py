@@ -13,6 +13,7 @@ class EscalationKind(StrEnum):
     FAILURE = "failure"  #: the legacy system failed too often
     FAULT = "fault"  #: the workflow itself is wrong
     IN_DOUBT = "in doubt"  #: whether a change was made cannot be known
+    LATE = "late"  #: its due date passed before it was begun
 
 
 @dataclass(frozen=True)

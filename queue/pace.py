@@ -37,6 +37,33 @@ class Pace:
         return now + left * self.span / self.ended
 
 
+def measured(ledger: Ledger) -> float | None:
+    """Cases a second over the last SPAN in which cases were worked, however long ago; None if none ever was.
+
+    From when the first of them was begun to when the last ended.
+    """
+    latest = select(func.max(Attempts.ended_at).label("latest")).where(Attempts.ended_at.is_not(None))
+    with ledger.reading() as connection:
+        last = connection.execute(latest).scalar()
+        if last is None:
+            return None
+        row = connection.execute(
+            select(func.count().label("number"), func.min(Attempts.begun_at).label("begun"))
+            .select_from(schema.attempts)
+            .where(Attempts.ended_at > last - SPAN, Attempts.end.in_(ENDS))
+        ).one()
+    if not row.number:
+        return None
+    return float(row.number / max((last - row.begun).total_seconds(), 1.0))
+
+
+def has_ended_lately(ledger: Ledger) -> bool:
+    """Whether any attempt ended within the last SPAN."""
+    some = select(Attempts.case).where(Attempts.ended_at > ledger.clock() - SPAN).limit(1)
+    with ledger.reading() as connection:
+        return connection.execute(some).first() is not None
+
+
 def pace(ledger: Ledger, workflows: Set[str] | None = None) -> Pace:
     """The pace of late; only of those workflows."""
     since = ledger.clock() - SPAN

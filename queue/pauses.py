@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     delete,
     exists,
+    false,
     func,
     insert,
     or_,
@@ -31,6 +32,7 @@ Cases = schema.cases.c
 Batches = schema.batches.c
 Known = schema.workflows.c
 BotsOf = schema.workflow_bots.c
+Schedules = schema.schedules.c
 
 
 class PauseKind(StrEnum):
@@ -39,6 +41,7 @@ class PauseKind(StrEnum):
     BOT = "bot"
     WORKFLOW = "workflow"
     BATCH = "batch"
+    SCHEDULE = "schedule"
     EVERYTHING = "everything"
 
 
@@ -73,10 +76,20 @@ def pause(ledger: Ledger, kind: PauseKind, name: str, reason: str, by: str) -> b
     """Pause it; False when it was paused already (the first reason stands)."""
     try:
         with ledger.writing() as connection:
-            return _pause(connection, Pause(kind, name, reason, ledger.clock(), by))
+            return insert_pause(connection, Pause(kind, name, reason, ledger.clock(), by))
     except IntegrityError:
         # Another paused it between our look and our insert.
         return False
+
+
+def insert_pause(connection: Connection, new: Pause) -> bool:
+    """Pause it within a transaction; False when it was paused already. Raises IntegrityError beside another."""
+    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
+    if connection.execute(same).first():
+        return False
+    connection.execute(insert(schema.pauses).values(**asdict(new)))
+    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
+    return True
 
 
 def resume(ledger: Ledger, kind: PauseKind, name: str, by: str) -> None:
@@ -120,7 +133,7 @@ def pauses_of_batch(ledger: Ledger, batch: str, workflow: str) -> list[Pause]:
         PauseKind.BOT: needed,
         PauseKind.EVERYTHING: {ALL},
     }
-    return [one for one in all_pauses(ledger) if one.name in names[one.kind]]
+    return [one for one in all_pauses(ledger) if one.name in names.get(one.kind, set())]
 
 
 def is_paused(ledger: Ledger, kind: PauseKind, name: str) -> bool:
@@ -147,8 +160,11 @@ def all_held(ledger: Ledger, paused: Sequence[Pause], workflows: Collection[str]
 
 def all_workflows_held(ledger: Ledger, paused: Collection[Pause]) -> dict[Pause, set[str]]:
     """The workflows whose cases wait for each pause; of everything, none is named."""
-    bots, batches = workflows_of_bots(ledger), _workflows_of_batches(ledger, paused)
-    named = {PauseKind.BOT: bots, PauseKind.BATCH: batches}
+    named = {
+        PauseKind.BOT: workflows_of_bots(ledger),
+        PauseKind.BATCH: _workflows_of_batches(ledger, paused),
+        PauseKind.SCHEDULE: _workflows_of_schedules(ledger, paused),
+    }
     return {
         one: {one.name} if one.kind is PauseKind.WORKFLOW else named.get(one.kind, {}).get(one.name, set())
         for one in paused
@@ -164,12 +180,22 @@ def workflows_of_bots(ledger: Ledger) -> dict[str, set[str]]:
     return bots
 
 
+def bots_of_workflows(ledger: Ledger) -> dict[str, set[str]]:
+    """The bots that each workflow works with."""
+    workflows: dict[str, set[str]] = {}
+    for bot, names in workflows_of_bots(ledger).items():
+        for name in names:
+            workflows.setdefault(name, set()).add(bot)
+    return workflows
+
+
 def names_of(ledger: Ledger, kind: PauseKind, workflows: Collection[str] | None = None) -> set[str]:
     """The names of what the ledger knows and may be paused, only what concerns `workflows`, if given."""
     name, workflow = {
         PauseKind.BOT: (BotsOf.bot, BotsOf.workflow),
         PauseKind.WORKFLOW: (Known.name, Known.name),
         PauseKind.BATCH: (Batches.id, Batches.workflow),
+        PauseKind.SCHEDULE: (Schedules.name, Schedules.workflow),
     }[kind]
     query = select(name).distinct()
     if workflows is not None:
@@ -183,6 +209,7 @@ def workflows_held_by(ledger: Ledger, kind: PauseKind, name: str) -> set[str]:
     query = {
         PauseKind.BOT: select(BotsOf.workflow).where(BotsOf.bot == name),
         PauseKind.BATCH: select(Batches.workflow).where(Batches.id == name),
+        PauseKind.SCHEDULE: select(Schedules.workflow).where(Schedules.name == name),
     }.get(kind)
     if query is None:
         return {name} if kind is PauseKind.WORKFLOW else set()
@@ -222,6 +249,16 @@ def _workflows_of_batches(ledger: Ledger, paused: Collection[Pause]) -> dict[str
         return {name: {workflow} for name, workflow in connection.execute(query)}
 
 
+def _workflows_of_schedules(ledger: Ledger, paused: Collection[Pause]) -> dict[str, set[str]]:
+    names = [one.name for one in paused if one.kind is PauseKind.SCHEDULE]
+    query = select(Schedules.name, Schedules.workflow).where(Schedules.name.in_(names))
+    found: dict[str, set[str]] = {}
+    with ledger.reading() as connection:
+        for name, workflow in connection.execute(query):
+            found.setdefault(name, set()).add(workflow)
+    return found
+
+
 def _is_held_by(paused: Pause) -> ColumnElement[bool]:
     match paused.kind:
         case PauseKind.WORKFLOW:
@@ -230,14 +267,7 @@ def _is_held_by(paused: Pause) -> ColumnElement[bool]:
             return Cases.batch == paused.name
         case PauseKind.BOT:
             return Cases.workflow.in_(select(BotsOf.workflow).where(BotsOf.bot == paused.name))
+        case PauseKind.SCHEDULE:
+            return false()  # It holds back what is to be handed in, and no case.
         case PauseKind.EVERYTHING:
             return true()
-
-
-def _pause(connection: Connection, new: Pause) -> bool:
-    same = select(Pauses.name).where(Pauses.kind == new.kind, Pauses.name == new.name)
-    if connection.execute(same).first():
-        return False
-    connection.execute(insert(schema.pauses).values(**asdict(new)))
-    audit.record(connection, new.paused_at, new.paused_by, "paused", str(new), reason=new.reason)
-    return True

@@ -12,6 +12,7 @@ from casehand.queue import intake
 from casehand.queue.batches import Rejected
 from casehand.queue.cells import as_written
 from casehand.queue.check import Accepted, Kind, Rejection, Verdict, check, title_of
+from casehand.queue.dating import DueOf, due_date, no_date
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, read_table
@@ -43,7 +44,13 @@ class BatchPreview:
 
 
 def preview(
-    ledger: Ledger, *, workflow: str, model: type[BaseModel], reference: str, path: Path
+    ledger: Ledger,
+    *,
+    workflow: str,
+    model: type[BaseModel],
+    reference: str,
+    path: Path,
+    due_of: DueOf = no_date,
 ) -> BatchPreview:
     """Look a file over as `intake.hand_in` does, with the same checks, and take nothing in.
 
@@ -53,7 +60,7 @@ def preview(
     counted: Counter[Kind | None] = Counter()
     first: list[dict[str, str | None]] = []
     refused: list[Rejected] = []
-    for one in verdicts(ledger, workflow, table, model, reference):
+    for one in verdicts(ledger, workflow, table, model, reference, due_of):
         if isinstance(one, Accepted):
             counted[None] += 1
             if len(first) < FIRST:
@@ -72,11 +79,16 @@ def taken_before(ledger: Ledger, workflow: str, digest: str) -> BatchTaken | Non
 
 
 def verdicts(
-    ledger: Ledger, workflow: str, table: Table, model: type[BaseModel], reference: str
+    ledger: Ledger,
+    workflow: str,
+    table: Table,
+    model: type[BaseModel],
+    reference: str,
+    due_of: DueOf = no_date,
 ) -> Iterator[Verdict]:
     """Every row's verdict, those that are duplicates of open cases among them, in the order of the file."""
     column = title_of(table, model, reference)
-    found = check(table, model, reference)
+    found = (_dated(one, due_of) for one in check(table, model, reference))
     while chunk := list(islice(found, intake.ROWS_AT_ONCE)):
         references = [one.reference for one in chunk if isinstance(one, Accepted)]
         with ledger.reading() as connection:
@@ -84,6 +96,11 @@ def verdicts(
         for one in chunk:
             where = open_cases.get(one.reference) if isinstance(one, Accepted) else None
             yield one if where is None else _duplicate(one, column, where)
+
+
+def _dated(verdict: Verdict, due_of: DueOf) -> Verdict:
+    due = due_date(verdict, due_of) if isinstance(verdict, Accepted) else None
+    return due if isinstance(due, Rejection) else verdict
 
 
 def _duplicate(verdict: Verdict, column: str, where: str) -> Rejection:

@@ -47,7 +47,12 @@ def _is_behind_another() -> ColumnElement[bool]:
     )
 
 
+def is_late(now: ColumnElement[datetime] | datetime, cases: FromClause = schema.cases) -> ColumnElement[bool]:
+    """The SQL condition that the due date of a case of `cases` has passed, and nobody has said that it may."""
+    return and_(cases.c.due.is_not(None), cases.c.due <= now, cases.c.may_be_late.is_(False))
+
+
 NOW = bindparam("ready_at", type_=schema.Instant())
 
-READY = and_(Cases.not_before <= NOW, ~held(), ~broken(NOW), ~_is_behind_another())
+READY = and_(Cases.not_before <= NOW, ~is_late(NOW), ~held(), ~broken(NOW), ~_is_behind_another())
 """The SQL condition that a queued case of `cases` may be begun; made once, since that takes longer than to ask it."""

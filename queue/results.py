@@ -5,13 +5,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, select, tuple_
+from sqlalchemy import Connection, Row, func, select
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
+from casehand.queue.cells import Kept, read_kept
 from casehand.queue.check import Kind
 from casehand.queue.commits import CommitState
 from casehand.queue.ledger import Ledger
@@ -86,45 +86,33 @@ def reject_sheet(ledger: Ledger, batch: str, is_marked: bool = False) -> Sheet:
     Raises CasehandError when there are no rejects.
     """
     columns = _columns_of_rejections(ledger, batch)
-    rows = (
-        [*(one.data.get(name) for name in columns), one.line, one.why]
-        for one in _of_rejections(ledger, batch)
-    )
+    rows = ([*map(kept.get, columns), row.line, row.reason] for row, kept in _rejected_rows(ledger, batch))
     return Sheet((*columns, LINE_COLUMN, MARKED_WHY_COLUMN if is_marked else WHY_COLUMN), rows)
 
 
-def kind_of_file(ledger: Ledger, batch: str) -> str:
-    """What the batch came in as, of what can be given out: "xlsx" or "csv"."""
-    with ledger.reading() as connection:
-        name = connection.execute(select(Batches.file).where(Batches.id == batch)).scalar_one()
-    return "xlsx" if PurePath(name).suffix.lower() == ".xlsx" else "csv"
+def plain_cell(cell: Cell) -> str | int | None:
+    """A cell as a person sees it."""
+    return cell.text if isinstance(cell, Kept) else cell
 
 
 def _of_cases(ledger: Ledger, batch: str) -> Iterator[RowResult]:
-    last: Any = None
-    order = (Cases.handed_in_at, Cases.line, Cases.id)
+    """Which cases there are is read first, and each but once then: whatever becomes of them meanwhile, all are told."""
     made = (
         select(func.count())
         .where(Commits.case == Cases.id, Commits.state == CommitState.MADE)
         .correlate(schema.cases)
         .scalar_subquery()
     )
-    query = (
-        select(schema.cases, made.label("changes"))
-        .where(Cases.batch == batch)
-        .order_by(*order)
-        .limit(AT_ONCE)
-    )
-    while True:
-        behind = query if last is None else query.where(tuple_(*order) > last)
+    query = select(schema.cases, made.label("changes"))
+    with ledger.reading() as connection:
+        whole = select(Cases.id).where(Cases.batch == batch).order_by(Cases.line, Cases.id)
+        cases = connection.execute(whole).scalars().all()
+    for start in range(0, len(cases), AT_ONCE):
+        some = cases[start : start + AT_ONCE]
         with ledger.reading() as connection:
-            rows = connection.execute(behind).all()
-        for row in rows:
-            yield _case(ledger, row, row.changes)
-        if len(rows) < AT_ONCE:
-            return
-        place = (rows[-1].handed_in_at, rows[-1].line, rows[-1].id)
-        last = tuple_(*(literal(value, one.type) for value, one in zip(place, order, strict=True)))
+            rows = {row.id: row for row in connection.execute(query.where(Cases.id.in_(some)))}
+        for case in some:
+            yield _case(ledger, rows[case], rows[case].changes)
 
 
 def _case(ledger: Ledger, row: Row[Any], changes: int) -> RowResult:
@@ -155,6 +143,12 @@ def _result(key: Key, sealed: bytes | None) -> dict[str, Any]:
 
 
 def _of_rejections(ledger: Ledger, batch: str) -> Iterator[RowResult]:
+    for row, kept in _rejected_rows(ledger, batch):
+        data = {name: one.text if isinstance(one, Kept) else one for name, one in kept.items()}
+        yield RowResult(row.line, row.reference, row.kind, row.reason, None, 0, 0, data, {})
+
+
+def _rejected_rows(ledger: Ledger, batch: str) -> Iterator[tuple[Row[Any], dict[str, str | Kept | None]]]:
     """Read by their number, which is that of the file: it is written from its beginning to its end."""
     key, last = _key_of(ledger, batch), 0
     query = select(schema.rejections).where(Rejections.batch == batch).order_by(Rejections.id).limit(AT_ONCE)
@@ -162,8 +156,8 @@ def _of_rejections(ledger: Ledger, batch: str) -> Iterator[RowResult]:
         with ledger.reading() as connection:
             rows = connection.execute(query.where(Rejections.id > last)).all()
         for row in rows:
-            data = json.loads(key.open_text(row.sealed_row))
-            yield RowResult(row.line, row.reference, row.kind, row.reason, None, 0, 0, data, {})
+            written = json.loads(key.open_text(row.sealed_row))
+            yield row, {name: read_kept(one) for name, one in written.items()}
         if len(rows) < AT_ONCE:
             return
         last = rows[-1].id
@@ -176,11 +170,11 @@ def _key_of(ledger: Ledger, batch: str) -> Key:
 
 
 def _columns_of_rejections(ledger: Ledger, batch: str) -> tuple[str, ...]:
-    """The columns of the file: a row that is too short has the first of them, and one too long has more."""
+    """The columns of the file: a row that is too long has more."""
     longest: tuple[str, ...] = ()
-    for one in _of_rejections(ledger, batch):
-        if len(one.data) > len(longest):
-            longest = tuple(one.data)
+    for _, kept in _rejected_rows(ledger, batch):
+        if len(kept) > len(longest):
+            longest = tuple(kept)
     if not longest:
         raise CasehandError(f"every row of the batch {batch} was taken in: there are no rejects")
     return longest

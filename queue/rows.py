@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from casehand.exceptions import CasehandError
-from casehand.queue.cells import Cell, Row, Source, as_text
+from casehand.exceptions import CasehandError, NotNow
+from casehand.queue.cells import FORMULA, Cell, Fault, Row, Source, as_text, beyond
 from casehand.queue.delimited import delimited
 from casehand.queue.guarded import unguarded
 from casehand.queue.spreadsheet import spreadsheet
@@ -40,10 +40,13 @@ class Table:
         self.path = path
         self.digest = digest  #: SHA-256 of the file's bytes
         self.line = source.header.line  #: where the header stands
+        self.layout = source.layout
         header = _header(path, source.header.cells)
         self._is_marked = MARKED_WHY_COLUMN in header
         self._others = [place for place, name in enumerate(header) if name in REJECTS_COLUMNS]
-        self.header = tuple(name for name in header if name not in REJECTS_COLUMNS)
+        self._why = next((place for place, name in enumerate(header) if name in REJECTS_COLUMNS[1:]), None)
+        own = tuple(name for name in header if name not in REJECTS_COLUMNS)
+        self.header = _without_beyond(own) if self._others else own
         self._source = source
         self._stamp = stamp
 
@@ -58,7 +61,7 @@ class Table:
             any_rows = True
             yield row
         if _stamp(self.path) != self._stamp:
-            raise CasehandError(f"{self.path.name} changed while it was being read: hand it in again")
+            raise NotNow(f"{self.path.name} changed while it was being read: hand it in again")
         if not any_rows:
             raise CasehandError(f"{self.path.name} has a header but no rows: check that it is the right file")
 
@@ -72,7 +75,12 @@ class Table:
             if self._is_marked:
                 own = [unguarded(cell) if isinstance(cell, str) else cell for cell in own]
             if any(cell is not None for cell in own):
-                yield Row(row.line, tuple(own))
+                why = (
+                    None
+                    if self._why is None or self._why >= len(row.cells)
+                    else as_text(row.cells[self._why])
+                )
+                yield Row(row.line, _as_it_was(tuple(own), self.header, why or ""))
 
 
 def read_table(path: Path) -> Table:
@@ -99,10 +107,10 @@ def digest_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except PermissionError:
-        raise CasehandError(f"{path} may not be read: ask for the right to read it") from None
+        raise NotNow(f"{path} may not be read: ask for the right to read it") from None
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "unknown reason"
-        raise CasehandError(f"{path} cannot be read ({reason}): copy it and hand in the copy") from error
+        raise NotNow(f"{path} cannot be read ({reason}): copy it and hand in the copy") from error
 
 
 def plain_name(name: str) -> str:
@@ -121,11 +129,11 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise CasehandError(f"{path} does not exist: check the name") from None
+        raise NotNow(f"{path} does not exist: check the name") from None
     except PermissionError:
-        raise CasehandError(f"{path} may not be read: ask for the right to read it") from None
+        raise NotNow(f"{path} may not be read: ask for the right to read it") from None
     except (OSError, ValueError):
-        raise CasehandError(f"{path!s:.200} cannot be opened: check the name") from None
+        raise NotNow(f"{path!s:.200} cannot be opened: check the name") from None
     if stat.S_ISDIR(found.st_mode):
         raise CasehandError(f"{path} is a folder: name the file in it")
     if not stat.S_ISREG(found.st_mode):
@@ -137,6 +145,36 @@ def _stamp(path: Path) -> tuple[int, int, int]:
             f"{path.name} is larger than {LARGEST_BYTES // 1_000_000} MB: split it and hand in the parts"
         )
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def misshapen(count: int, expected: int) -> str:
+    """Why a row with another number of cells than the header is no case."""
+    return f"the row has {count} cells where the header has {expected}"
+
+
+def _without_beyond(header: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of the file that rejects came from: theirs have one more for each cell that was beyond those."""
+    while header and header[-1] == beyond(len(header)):
+        header = header[:-1]
+    return header
+
+
+def _as_it_was(cells: tuple[Cell, ...], header: tuple[str, ...], why: str) -> tuple[Cell, ...]:
+    """The cells of a reject, with what no cell can say of them, where nobody has changed that.
+
+    A row that was too short has empty cells instead, and a formula that was never worked out is text.
+    """
+    filled = max(number for number, cell in enumerate(cells, start=1) if cell is not None)
+    short = next((n for n in range(filled, len(header)) if why == misshapen(n, len(header))), None)
+    if short is not None:
+        return cells[:short]
+    names = (*header, *map(beyond, range(len(header) + 1, len(cells) + 1)))
+    return tuple(
+        Fault(FORMULA, cell)
+        if isinstance(cell, str) and cell.startswith("=") and f"{name}: {FORMULA}" in why
+        else cell
+        for name, cell in zip(names, cells, strict=False)
+    )
 
 
 def _header(path: Path, cells: tuple[Cell, ...]) -> tuple[str, ...]:

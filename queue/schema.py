@@ -18,9 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
-REVISION = "0005"
+REVISION = "0008"
 """The newest step of `migrations/`: a ledger that is there needs none."""
 
 metadata = MetaData(
@@ -66,6 +67,7 @@ OPEN_STATES = "state IN ('queued', 'working', 'escalated')"
 HAS_DUE = "due IS NOT NULL"
 IS_WAITING = "settled_at IS NULL"
 IS_ESCALATED = "state = 'escalated'"
+IS_QUEUED = "state = 'queued'"
 
 workflows = Table(
     "workflows",
@@ -73,6 +75,11 @@ workflows = Table(
     Column("name", String(200), primary_key=True),
     Column("timeout_seconds", Integer, nullable=False),
     Column("minutes_by_hand", Float, nullable=False, server_default="0"),
+    # What becomes of a case whose due date passes before it is begun.
+    Column("late", String(20), nullable=False, server_default="escalate"),
+    # A batch stops itself when more than this share of its first so many ended cases have one reason; null for never.
+    Column("stop_first", Integer, nullable=True),
+    Column("stop_share", Float, nullable=True),
     comment="What the dispatcher must know of a workflow without importing it.",
 )
 
@@ -90,6 +97,9 @@ batches = Table(
     Column("workflow", String(200), nullable=False),
     Column("file", String(400), nullable=False),
     Column("digest", String(64), nullable=True),
+    # How delimited text was written; null for a workbook.
+    Column("delimiter", String(1), nullable=True),
+    Column("encoding", String(20), nullable=True),
     Column("key", LargeBinary, nullable=False),
     Column("accepted", Integer, nullable=False),
     Column("rejected", Integer, nullable=False),
@@ -101,6 +111,8 @@ batches = Table(
     Column("closed", Integer, nullable=True),
     Column("cancelled", Integer, nullable=True),
     Column("finished_at", Instant, nullable=True),
+    # When it stopped itself, which it does once.
+    Column("stopped_at", Instant, nullable=True),
     Index("uq_batches_digest", "workflow", "digest", unique=True),
     Index("ix_batches_open", "id", info={ONLY: "done IS NULL"}),
     Index("ix_batches_finished_at", "finished_at"),
@@ -133,6 +145,8 @@ cases = Table(
     Column("priority", Integer, nullable=False),
     Column("not_before", Instant, nullable=False),
     Column("due", Instant, nullable=True),
+    # Whether a person has said that it is to be worked though its due date passes.
+    Column("may_be_late", Boolean, nullable=False, default=False, server_default=false()),
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("crashes", Integer, nullable=False),
@@ -174,6 +188,18 @@ cases = Table(
 )
 
 # In the dispatcher's own order, so that it reads as many as it hands over, and not all that wait.
+Index(
+    "ix_cases_queued_order",
+    cases.c.state,
+    cases.c.priority.desc(),
+    cases.c.due.is_(None),
+    *(cases.c.due, cases.c.handed_in_at, cases.c.line, cases.c.id),
+    # Not to order by: so that what is queued is counted without a look at each case.
+    *(cases.c.not_before, cases.c.workflow, cases.c.batch),
+    info={ONLY: IS_QUEUED},
+)
+
+# What waits for a person goes by when it was to begin.
 _ORDER = (cases.c.priority.desc(), cases.c.not_before, cases.c.handed_in_at, cases.c.line, cases.c.id)
 Index("ix_cases_state_order", cases.c.state, *_ORDER)
 
@@ -542,4 +568,44 @@ told = Table(
     Column("workflow", String(200), nullable=True),
     Column("message", ForeignKey("messages.id"), nullable=False, index=True),
     comment="What each receiver has been told of, so that it is told once.",
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    # One with another rule is another: what it would have named before is nobody's.
+    Column("rule", String(200), primary_key=True),
+    Column("workflow", String(200), nullable=False),
+    Column("since", Instant, nullable=False),
+    comment="Since when each schedule is kept: no slot is from before.",
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("schedule", String(60), primary_key=True),
+    # Whoever writes this first has written the slot: there is no other with this key.
+    Column("at", Instant, primary_key=True),
+    Column("workflow", String(200), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("holder", String(200), nullable=True),
+    # Until then it is the holder's, who renews it.
+    Column("until", Instant, nullable=True),
+    Column("begun_at", Instant, nullable=True),
+    Column("ended_at", Instant, nullable=True),
+    Column("accepted", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    # What was handed in, as a JSON list of batches.
+    Column("batches", Text, nullable=False),
+    Column("said", Text, nullable=True),
+    # Whether it is for a person to know, until one has said that it is known.
+    Column("concerns", Boolean, nullable=False),
+    Column("seen_at", Instant, nullable=True),
+    Column("seen_by", String(200), nullable=True),
+    Index("ix_schedule_slots_open", "schedule", "at", info={ONLY: "state IN ('waiting', 'running')"}),
+    Index("ix_schedule_slots_unseen", "schedule", "at", info={ONLY: "concerns AND seen_at IS NULL"}),
+    comment="Every time that a schedule has named, and what became of it.",
 )

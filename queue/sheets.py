@@ -1,5 +1,6 @@
 """Sheets: tables written out as CSV or Excel, a row at a time, with no cell that a spreadsheet takes for a formula."""
 
+import codecs
 import csv
 import io
 import re
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO
 
+from casehand.queue.cells import Kept, Layout
 from casehand.queue.guarded import guarded, is_formula
 
-Cell = str | int | None
+Cell = str | int | Kept | None
 
 BYTES_AT_ONCE = 1 << 16
 LONGEST_CELL = 32_767
@@ -28,18 +30,20 @@ class Sheet:
     rows: Iterable[Sequence[Cell]]
 
 
-def as_csv(sheet: Sheet) -> Iterator[bytes]:
-    """The sheet as CSV: UTF-8 with the mark by which Excel knows it, every cell in quotation marks."""
+def as_csv(sheet: Sheet, layout: Layout | None = None) -> Iterator[bytes]:
+    """The sheet as delimited text, every cell in quotation marks; as CSV that Excel knows, unless a layout is given."""
+    layout = layout or Layout()
+    # What an encoding does not have was in no file that was written in it: it is in our own words.
+    encoder = codecs.getincrementalencoder(layout.encoding)(errors="replace")
     text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    text.write("\ufeff")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n", delimiter=layout.delimiter)
     for row in chain([sheet.columns], sheet.rows):
         writer.writerow([_plain(cell) for cell in row])
         if text.tell() >= BYTES_AT_ONCE:
-            yield text.getvalue().encode()
+            yield encoder.encode(text.getvalue())
             text.seek(0)
             text.truncate()
-    yield text.getvalue().encode()
+    yield encoder.encode(text.getvalue(), final=True)
 
 
 def write_excel(sheet: Sheet, file: BinaryIO) -> None:
@@ -56,7 +60,8 @@ def write_excel(sheet: Sheet, file: BinaryIO) -> None:
 
 
 def _plain(cell: Cell) -> str:
-    return guarded(_fit(cell)) if isinstance(cell, str) else "" if cell is None else str(cell)
+    text = cell.text if isinstance(cell, Kept) else cell
+    return guarded(_fit(text)) if isinstance(text, str) else "" if text is None else str(text)
 
 
 def _fit(text: str) -> str:
@@ -66,6 +71,13 @@ def _fit(text: str) -> str:
 def _excel_cell(page: Any, cell: Cell) -> Any:
     from openpyxl.cell import WriteOnlyCell
 
+    if isinstance(cell, Kept):
+        made = WriteOnlyCell(page, cell.native)
+        if cell.kind == "error":
+            made.data_type = "e"
+        elif cell.format != "General":
+            made.number_format = cell.format
+        return made
     if not isinstance(cell, str) or not cell:
         return None if cell == "" else cell
     text = _fit(cell)

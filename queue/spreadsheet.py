@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from casehand.exceptions import CasehandError
-from casehand.queue.cells import Cell, Fault, Number, Row, Source
+from casehand.queue.cells import FORMULA, Cell, Fault, Kept, Number, Row, Source
 from casehand.queue.numerals import oddity, shown
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _is_uncached(value: Any, source: Any) -> bool:
 
 def _uncached(source: Any) -> Fault:
     text = source.value if isinstance(source.value, str) else "="
-    return Fault("is a formula that was never worked out: open the file in Excel and save it", text)
+    return Fault(FORMULA, text)
 
 
 def _cell(cell: Any) -> Cell:
@@ -161,7 +161,9 @@ def _cell(cell: Any) -> Cell:
         return None
     if cell.data_type == "e":
         text = value if value in _EXCEL_ERRORS else "an error"
-        return Fault(f"shows {text} in Excel: mend it there", str(value))
+        return Fault(
+            f"shows {text} in Excel: mend it there", str(value), Kept(str(value), "error", str(value))
+        )
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, bool):
@@ -172,19 +174,23 @@ def _cell(cell: Any) -> Cell:
         return value.date() if value.time() == time() else value
     if isinstance(value, date):
         return value
-    return Fault("is a time of day or a length of time: give it as text", str(value))
+    kept = Kept.of(str(value), value, cell.number_format)
+    return Fault("is a time of day or a length of time: give it as text", str(value), kept)
 
 
 def _number(value: int | float, number_format: str) -> Number | Fault:
     # Excel keeps 15 digits; the rest of a float is the noise of binary fractions.
     number = Decimal(value) if isinstance(value, int) else Decimal(f"{value:.{EXCEL_DIGITS}g}")
     if not number.is_finite() or number.adjusted() >= EXCEL_DIGITS:
-        return Fault("has more digits than Excel keeps: format the column as Text", str(value))
+        kept = Kept.of(str(value), value, number_format)
+        return Fault("has more digits than Excel keeps: format the column as Text", str(value), kept)
     number = Decimal(format(number, "f"))
     odd = oddity(number_format)
     if odd:
-        return Fault(f"is shown as {odd} in Excel: give a plain number", format(number, "f"))
-    return Number(number, shown(number, number_format))
+        text = format(number, "f")
+        kept = Kept.of(text, value, number_format)
+        return Fault(f"is shown as {odd} in Excel: give a plain number", text, kept)
+    return Number(number, shown(number, number_format), number_format)
 
 
 def _cells(book: Workbook, title: str) -> Iterator[_Cells]:

@@ -16,7 +16,7 @@ class State(StrEnum):
 
 
 MOVES: Mapping[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.WORKING, State.CANCELLED}),
+    State.QUEUED: frozenset({State.WORKING, State.ESCALATED, State.CANCELLED}),
     State.WORKING: frozenset({State.DONE, State.QUEUED, State.ESCALATED}),
     State.ESCALATED: frozenset({State.QUEUED, State.CLOSED, State.CANCELLED}),
     State.DONE: frozenset(),

@@ -13,8 +13,10 @@ Cases = schema.cases.c
 Batches = schema.batches.c
 BotsOf = schema.workflow_bots.c
 Bulks = schema.bulk_actions.c
+Schedules = schema.schedules.c
 
 CASE, BATCH, BOT, WORKFLOW, BULK, EVERYTHING = "case", "batch", "bot", "workflow", "bulk", "everything"
+SCHEDULE = "schedule"
 AT_ONCE = 500
 """SQLite takes so many names in one statement, and many more."""
 
@@ -23,7 +25,7 @@ AT_ONCE = 500
 class Subject:
     """What something was done to."""
 
-    kind: str  #: "case", "batch", "bot", "workflow", "bulk", "everything", or another word
+    kind: str  #: "case", "batch", "bot", "workflow", "bulk", "schedule", "everything", or another word
     name: str  #: a case's reference; else as the audit has it, without its kind
     workflows: frozenset[str] = frozenset()  #: whose work it is; empty where that cannot be said
 
@@ -36,6 +38,7 @@ def subjects_of(ledger: Ledger, names: Collection[str]) -> dict[str, Subject]:
         found |= _batches(connection, [*alone, *_of_kind(found, BATCH)])
         found |= _bots(connection, _of_kind(found, BOT))
         found |= _bulks(connection, _of_kind(found, BULK))
+        found |= _schedules(connection, _of_kind(found, SCHEDULE))
         found |= _cases(connection, alone)
     return {name: found[name] for name in names}
 
@@ -96,6 +99,15 @@ def _bulks(connection: Connection, names: list[str]) -> dict[str, Subject]:
             of = frozenset(json.loads(row.workflows))
             found[f"{BULK} {row.id}"] = Subject(BULK, row.id, of)
     return found
+
+
+def _schedules(connection: Connection, names: list[str]) -> dict[str, Subject]:
+    workflows: dict[str, set[str]] = {name.partition(" ")[2]: set() for name in names}
+    for part in _parts(workflows):
+        query = select(Schedules.name, Schedules.workflow).where(Schedules.name.in_(part))
+        for row in connection.execute(query):
+            workflows[row.name].add(row.workflow)
+    return {f"{SCHEDULE} {name}": Subject(SCHEDULE, name, frozenset(of)) for name, of in workflows.items()}
 
 
 def _parts(names: Iterable[str]) -> Iterable[list[str]]:

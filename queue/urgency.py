@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, update
 
 from casehand.exceptions import CasehandError
-from casehand.queue import audit, schema
+from casehand.queue import audit, commits, schema
 from casehand.queue.ledger import Ledger
 from casehand.queue.part import Part, done, name_of
-from casehand.queue.state import OPEN
+from casehand.queue.state import OPEN, State
 from casehand.queue.waiting import lock_case
 
 HIGHEST = 1_000
@@ -26,7 +26,8 @@ def set_due(ledger: Ledger, case: str, due: datetime | None, by: str, *, part: P
     """
     with ledger.writing() as connection:
         _lock_open(connection, case)
-        _update(connection, case, due=due)
+        # With another date, it is not to be late again.
+        _update(connection, case, due=due, may_be_late=False)
         connection.execute(
             update(schema.escalations)
             .where(Escalations.case == case, Escalations.settled_at.is_(None))
@@ -46,6 +47,26 @@ def set_priority(ledger: Ledger, case: str, priority: int, by: str, *, part: Par
         _lock_open(connection, case)
         _update(connection, case, priority=priority)
         _record(ledger, connection, case, by, "priority set", str(priority), part)
+
+
+def put_off(ledger: Ledger, case: str, until: datetime, by: str, *, part: Part | None = None) -> None:
+    """Say before when a queued case may not begin; one whose change may be on its way waits for that as well.
+
+    Raises CasehandError when it is not queued.
+    """
+    with ledger.writing() as connection:
+        row = lock_case(connection, case)
+        if row.state != State.QUEUED:
+            raise CasehandError(f"the case is {row.state}: only one that is queued can be put off")
+        _update(connection, case, not_before=max([until, *commits.settle_at(connection, case)]))
+        _record(ledger, connection, case, by, "put off", until.isoformat(), part)
+
+
+def checked_time(time: datetime) -> datetime:
+    """A time before which work may not begin, as it can be. Raises CasehandError."""
+    if time.tzinfo is None or time.year not in YEARS:
+        raise CasehandError(f"a time has a time zone, and a year from {YEARS.start} to {YEARS.stop - 1}")
+    return time
 
 
 def checked_due(due: datetime | None) -> datetime | None:

@@ -79,6 +79,7 @@ DEEDS = (
     _acting("hand on", state="escalated", to="{colleague}"),
     _acting("set due", due="2026-12-24T17:00"),
     _acting("set priority", priority="5"),
+    _acting("put off", begin="2026-12-24T17:00"),
     Deed(
         "bulk begun",
         "/bulk/new",

@@ -9,14 +9,20 @@ from pathlib import Path
 from shutil import chown, which
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 POSTGRES_USER = "postgres"
 
 
+FORGETFUL = ("fsync=off",)
+"""It may lose what it wrote last when the machine fails, and is the faster for it."""
+
+MANY_PEOPLE = ("max_connections=200",)
+
+
 @contextmanager
-def a_postgres() -> Iterator[str]:
-    """Its address, while it runs; it forgets what it wrote last when the machine fails, and is the faster for it."""
+def a_postgres(*settings: str) -> Iterator[str]:
+    """Its address, while it runs with these settings."""
     programs = postgres_programs()
     assert programs is not None, "PostgreSQL is missing: install Debian's package postgresql"
     with TemporaryDirectory(prefix="pg") as name:
@@ -25,7 +31,8 @@ def a_postgres() -> Iterator[str]:
         data = folder / "data"
         run = {"check": True, "user": user, "capture_output": True, "cwd": folder}
         subprocess.run([programs / "initdb", "-D", data, "-A", "trust", "-U", POSTGRES_USER], **run)
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c log_min_messages=panic"
+        also = ("listen_addresses=", "log_min_messages=panic", *settings)
+        options = " ".join([f"-k {folder}", *(f"-c {setting}" for setting in also)])
         log = folder / "log"
         subprocess.run([programs / "pg_ctl", "-D", data, "-w", "-l", log, "-o", options, "start"], **run)
         try:
@@ -50,6 +57,14 @@ def fresh_database(url: str) -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return url.replace("/postgres?", f"/{name}?")
+
+
+def drop_database(url: str, server: str) -> None:
+    """Remove a database of the server at that address: a thousand of them take minutes to go at the end."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {make_url(url).database} WITH (FORCE)"))
+    engine.dispose()
 
 
 def _give_to_postgres(folder: Path) -> str | None:

@@ -12,7 +12,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src/casehand"
 LINKED = ("bots", "workflows", "queue", "console", "fixtures", "worker.py")
-SAMPLES = ("casehand.fixtures", "casehand.bots.benefits", "casehand.workflows.rent_change")
+SAMPLES = (
+    "casehand.fixtures",
+    *(f"casehand.bots.{name}" for name in ("benefits", "council_tax", "services")),
+    *(f"casehand.workflows.{name}" for name in ("rent_change", "stop_notice", "move", "debt", "new_starter")),
+)
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 
 FORBIDDEN = {
@@ -27,6 +31,9 @@ FORBIDDEN = {
     "casehand.workflows": ("casehand.worker", "casehand.console"),
     "casehand.worker": ("casehand.console",),
     "casehand.settings": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
+    "casehand.schedule": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
+    "casehand.testing": ("casehand.worker", "casehand.console", "rq", "redis"),
+    "casehand.testing_plugin": ("casehand.worker", "casehand.console", "rq", "redis"),
     "casehand.tell": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
     "casehand.logs": ("casehand.bots", "casehand.workflows", "casehand.worker", "casehand.console"),
 }
@@ -37,9 +44,9 @@ def modules() -> Iterator[tuple[str, Path]]:
     """Every module of the package, by the name it is imported by."""
     for file in sorted(PACKAGE.glob("*.py")):
         yield "casehand" if file.stem == "__init__" else f"casehand.{file.stem}", file
-    for folder in LINKED:
+    for folder in (*LINKED, "src/casehand/testing"):
         for file in sorted((ROOT / folder).rglob("*.py")):
-            parts = file.relative_to(ROOT).with_suffix("").parts
+            parts = file.relative_to(PACKAGE if folder.startswith("src/") else ROOT).with_suffix("").parts
             yield ".".join(("casehand", *(part for part in parts if part != "__init__"))), file
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
+from playwright.sync_api import BrowserContext
 from playwright.sync_api import Error as PlaywrightError
 from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -24,8 +25,10 @@ from casehand.queue.outcome import Done, Escalated, EscalationKind, Failed, Outc
 from casehand.workflows.case import Case
 from casehand.workflows.data import personal_values
 from casehand.workflows.disturbance import undisturbed
+from casehand.workflows.hears import Hears, Stage, say_nothing
 from casehand.workflows.record import Record
-from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, TimeUp, TooLong
+from casehand.workflows.rehearsal import Catch
+from casehand.workflows.signals import Asked, InDoubt, LostCase, MustWait, Rehearsed, TimeUp, TooLong
 from casehand.workflows.turns import Turns
 from casehand.workflows.workflow import Workflow
 
@@ -56,10 +59,20 @@ class Attempt:
     at: str | None = None  #: the bot in whose system it is, where that is known
     broken: bool = False  #: whether the browser can be trusted no more
     pictures_of_changes: bool = True
+    hears: Hears = say_nothing
+    rehearses: bool = False  #: whether changes are only looked at
+    catch: Catch | None = None  #: what keeps them from being made
 
     def run(self) -> Outcome:
         """Work the case and say how it ended; raises nothing but LostCase."""
         self._bots: dict[str, Bot] = {}
+        try:
+            return self._begin()
+        finally:
+            if self.catch is not None:
+                self.catch.end()
+
+    def _begin(self) -> Outcome:
         try:
             data = self.workflow.model.model_validate_json(self.begun.data)
         except ValidationError:
@@ -90,6 +103,8 @@ class Attempt:
             return Escalated(EscalationKind.QUESTION, asked.prompt, asked.question, self.scene("question"))
         except MustWait as wait:
             return Waiting(wait.reason, wait.until)
+        except Rehearsed as rehearsed:
+            return Waiting(str(rehearsed))
         except InDoubt as doubt:
             return Escalated(EscalationKind.IN_DOUBT, str(doubt), scene=self.scene("in doubt"))
 
@@ -109,6 +124,7 @@ class Attempt:
 
         case: Case[Any] = Case(data, self.begun.reference, cast("Any", _Log(self)), self.record, answer_to)
         bots = {parameter: self._bots[bot.name] for parameter, bot in self.workflow.bots.items()}
+        self.hears(Stage.BEGIN, "")
         result = self.workflow(case, **bots)
         self.check_pages()
         if self.open_commits:
@@ -163,9 +179,21 @@ class Attempt:
             self.broken = True
             return None
 
+    def contexts(self) -> list[BrowserContext]:
+        """The browser contexts that it works in."""
+        return [self.sessions[name].context for name in self._bots]
+
+    def bots(self) -> list[Bot]:
+        """Those that it works with."""
+        return list(self._bots.values())
+
+    def latest_bot(self) -> Bot | None:
+        """The one whose page is pictured where nothing else is known."""
+        return next(reversed(self._bots.values()), None)
+
     def scene(self, title: str, shown: Bot | None = None) -> Scene:
         """Keep what the page shows now."""
-        bot = shown or next(reversed(self._bots.values()), None)
+        bot = shown or self.latest_bot()
         if bot is None:
             return Scene()
         picture = self.picture(title, bot)
@@ -210,6 +238,9 @@ class _Log:
     def reach(self, point: Point) -> None:
         self.attempt.reach(point)
 
+    def comes_to(self, stage: Stage, name: str) -> None:
+        self.attempt.hears(stage, name)
+
     def begins(self, name: str) -> None:
         if name in self.attempt.commits:
             # What is known of the one would be taken for the other.
@@ -220,6 +251,25 @@ class _Log:
     def ended_well(self, name: str) -> None:
         self.attempt.at = None
         self.attempt.open_commits.remove(name)
+
+    def rehearses(self, name: str, bot: Bot | None) -> bool:
+        if not self.attempt.rehearses:
+            return False
+        bots = self.attempt.bots() if bot is None else [bot]
+        if not bots or not all(one.changes_by_submit for one in bots):
+            self.rehearsed(name, bot, None)
+        self.attempt.catch = Catch(self.attempt.contexts(), self.attempt.workflow.only_looks)
+        return True
+
+    def rehearsed(self, name: str, bot: Bot | None, error: BaseException | None) -> None:
+        catch = self.attempt.catch or Catch([], self.attempt.workflow.only_looks)
+        if error is not None and not catch.caught:
+            return
+        shown = bot or self.attempt.latest_bot()
+        fields = [] if shown is None else catch.fields(shown.page)
+        picture = self.attempt.picture(f"would {name}", shown)
+        self.attempt.record.note(f"would make: {name}", evidence=picture, submits=fields)
+        raise Rehearsed(name)
 
     def unresolved(self, name: str) -> list[Intent]:
         return [intent for intent in self.attempt.begun.unresolved if intent.name == name]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Generic, TypeVar, overload
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ from casehand.bots.bot import Bot
 from casehand.queue.reasons import reason_for
 from casehand.workflows.commit import Commit, CommitLog
 from casehand.workflows.data import CaseData
+from casehand.workflows.hears import Stage
 from casehand.workflows.record import Record
 from casehand.workflows.signals import Asked
 
@@ -38,9 +40,15 @@ class Case(Generic[Data]):
         self._record = record
         self._answer_to = answer_to
 
+    @property
+    def now(self) -> datetime:
+        """The time, aware and in UTC: what a rule reckons with, so that a test may hold it still."""
+        return self._log.now()
+
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Name a part of the attempt, so that people can follow it."""
+        self._log.comes_to(Stage.STEP, name)
         with self._record.step(name):
             yield
 

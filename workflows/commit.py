@@ -10,6 +10,7 @@ from casehand.bots.bot import Bot
 from casehand.exceptions import BusinessException, SystemException
 from casehand.points import Point
 from casehand.queue.commits import CommitState, Intent
+from casehand.workflows.hears import Stage
 from casehand.workflows.record import Record
 from casehand.workflows.signals import InDoubt, MustWait
 from casehand.workflows.skip import BodySkipped, Skipping, check_body
@@ -30,11 +31,26 @@ class CommitLog(Protocol):
     def reach(self, point: Point) -> None:
         """Come to a point of the attempt."""
 
+    def comes_to(self, stage: Stage, name: str) -> None:
+        """Say that a part of the attempt is about to begin."""
+
     def begins(self, name: str) -> None:
         """Hear that a commit is entered; raises TypeError when the attempt has had one of that name."""
 
     def ended_well(self, name: str) -> None:
         """Hear that it is known what became of its change."""
+
+    def rehearses(self, name: str, bot: Bot | None) -> bool:
+        """Whether the change is only to be looked at; then nothing that would make it leaves the browser.
+
+        Raises Rehearsed where that could not be kept from happening.
+        """
+
+    def rehearsed(self, name: str, bot: Bot | None, error: BaseException | None) -> None:
+        """Keep what would have been submitted.
+
+        Raises Rehearsed, unless nothing would have been and the body has raised an error, which then goes on.
+        """
 
     def unresolved(self, name: str) -> list[Intent]:
         """The intents of earlier attempts of which nothing is known yet."""
@@ -87,6 +103,7 @@ class Commit:
         self._record = record
         self._skipping: Skipping | None = None
         self._intent: int | None = None
+        self._is_rehearsed = False
 
     def __enter__(self) -> None:
         frame = sys._getframe(1)
@@ -100,6 +117,10 @@ class Commit:
         self._log.check_pages()
         shown = self._values()
         before = self._log.picture(f"before {self._name}", self._bot)
+        self._log.comes_to(Stage.CHANGE, self._name)
+        if self._log.rehearses(self._name, self._bot):
+            self._is_rehearsed = True
+            return
         self._log.reach(Point.BEFORE_INTENT)
         self._intent = self._log.intend(self._name, self._bot)
         self._log.reach(Point.AFTER_INTENT)
@@ -113,6 +134,8 @@ class Commit:
                 raise InDoubt("the body of a commit ran although its change was there already")
             self._log.ended_well(self._name)
             return kind is BodySkipped
+        if self._is_rehearsed and (kind is None or issubclass(kind, Exception)):
+            self._log.rehearsed(self._name, self._bot, error)
         if kind is not None:
             if issubclass(kind, BusinessException):
                 self._settle_refusal()

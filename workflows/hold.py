@@ -54,6 +54,7 @@ class Hold:
         self._until: dict[Held, float] = {}
         self._renewed: set[Held] = set()
         self._thread: threading.Thread | None = None
+        self._over = threading.Event()
 
     def expect(self, held: Held, seconds: float) -> None:
         """The lease is being taken: a horse that is stopped meanwhile must end too."""
@@ -83,9 +84,13 @@ class Hold:
             self._until.pop(held, None)
             self._set_timer()
 
+    def end(self) -> None:
+        """Hold nothing any more; a horse that dies need not say so."""
+        self._over.set()
+
     def _keep(self) -> None:
-        over, beaten = threading.Event(), monotonic()
-        while not over.wait(LOOK):
+        beaten = monotonic()
+        while not self._over.wait(LOOK):
             self._look()
             if monotonic() - beaten >= BEAT:
                 beaten = monotonic()

@@ -8,12 +8,13 @@ import random
 import select
 import signal
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from greenlet import greenlet
@@ -29,8 +30,9 @@ from casehand.queue.backlog import unfinished
 from casehand.queue.ledger import Ledger
 from casehand.queue.slots import Slot
 from casehand.settings import Settings
+from casehand.workflows.hears import Hears, say_nothing
 from casehand.workflows.hold import Held, Hold
-from casehand.workflows.installed import installed_bots
+from casehand.workflows.installed import needed_bots
 from casehand.workflows.lane import Lane
 from casehand.workflows.reins import Broken, Reins
 from casehand.workflows.turns import LoopEnded, Turns
@@ -45,6 +47,8 @@ ROOM_SECONDS = 0.02
 LEAVING = signal.SIGUSR1
 """What a horse that others share sends to whoever keeps it when it takes no further orders."""
 
+Result = TypeVar("Result")
+
 log = structlog.get_logger()
 
 
@@ -57,11 +61,20 @@ class Horse:
         ledger: Ledger,
         workflows: dict[str, Workflow],
         chance: Callable[[], float] = random.random,
+        *,
+        new_browser: Callable[
+            [Path, Sequence[str], Sequence[str], Playwright | None], WarmBrowser
+        ] = WarmBrowser,
+        hears: Hears = say_nothing,
+        rehearses: bool = False,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.workflows = workflows
         self.chance = chance
+        self.hears = hears
+        self.rehearses = rehearses  #: whether changes are only looked at
+        self._new_browser = new_browser
         self.turns = Turns(self._say_who_blocks)
         self.hold = Hold(self._renew, self.turns.watch)
         self.lanes: list[Lane] = []
@@ -108,6 +121,42 @@ class Horse:
             self.turns.wait(self._over)
         except LoopEnded:
             self._end_without_loop()
+
+    def run(self, worker: str, length: timedelta, errand: Callable[[Lane], Result]) -> Result:
+        """Do what is no case in a lane of its own, once; the process is killed when that takes longer than `length`.
+
+        Raises what the errand raises.
+        """
+        self._playwright = start_driver()
+        self._loop = self.turns.begin(self._playwright)
+        lane = Lane(self, worker=worker)
+        self.lanes.append(lane)
+        # Its beat keeps the sessions that the lane holds, and its timer strikes also where this process is stopped.
+        held = Held(worker, 0)
+        self.hold.expect(held, length.total_seconds())
+        done: asyncio.Future[Result] = self._loop.create_future()
+
+        def ride() -> None:
+            try:
+                done.set_result(errand(lane))
+            except BaseException as error:  # noqa: BLE001 — it is raised where it is waited for
+                done.set_exception(error)
+
+        self.turns.start(ride)
+        try:
+            return self.turns.wait(done)
+        finally:
+            self.hold.let_go(held)
+
+    def use(self, playwright: Playwright, *, interrupts: bool) -> None:
+        """Work in this process, with a driver that has been started, for whoever calls `work` of a lane."""
+        self._playwright = playwright
+        self.turns.begin(playwright, interrupts=interrupts)
+
+    def end_use(self) -> None:
+        """Use the driver no more; the browser is left to whoever made it."""
+        self.turns.end()
+        self.hold.end()
 
     def make_room(self, lane: Lane, *, alone: bool) -> None:
         """Wait until a lane may work: until nobody needs to be alone, or nobody else works where it must be.
@@ -195,8 +244,8 @@ class Horse:
 
     def _opened(self) -> WarmBrowser:
         binary = find_browser(self.settings.browser)
-        bots = installed_bots(self.workflows.values())
-        browser = WarmBrowser(
+        bots = needed_bots(self.workflows.values())
+        browser = self._new_browser(
             binary, launch_arguments(), list(_origins(self.settings, bots)), self._playwright
         )
         sizes = {tuple(sorted(bot.viewport.items())): bot.viewport for bot in bots.values()}

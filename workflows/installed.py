@@ -6,12 +6,16 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import TypeVar
 
 from casehand.bots.bot import Bot
 from casehand.exceptions import CasehandError
+from casehand.workflows.producer import Producer
 from casehand.workflows.workflow import Workflow
 
 GROUP = "casehand.workflows"
+
+Named = TypeVar("Named", Workflow, Producer)
 
 
 def installed_workflows(named: str = "") -> dict[str, Workflow]:
@@ -19,30 +23,64 @@ def installed_workflows(named: str = "") -> dict[str, Workflow]:
 
     Raises CasehandError when a module cannot be imported or two workflows have one name.
     """
-    found: dict[str, Workflow] = {}
-    for module in _modules(named):
-        for workflow in (value for value in vars(module).values() if isinstance(value, Workflow)):
-            if found.setdefault(workflow.name, workflow) is not workflow:
-                raise CasehandError(f"two workflows are named {workflow.name}: rename one of them")
-    return found
+    return _installed(named, Workflow, "workflows")
+
+
+def installed_producers(named: str = "") -> dict[str, Producer]:
+    """Every producer by its name, found where the workflows are. Raises CasehandError as `installed_workflows`."""
+    return _installed(named, Producer, "producers")
 
 
 def find_workflow(installed: Mapping[str, Workflow], name: str) -> Workflow:
     """The workflow of that name. Raises CasehandError with the nearest names."""
+    return _find(installed, name, "workflow")
+
+
+def find_producer(installed: Mapping[str, Producer], name: str) -> Producer:
+    """The producer of that name. Raises CasehandError with the nearest names."""
+    return _find(installed, name, "producer")
+
+
+def needed_bots(workflows: Iterable[Workflow | Producer]) -> dict[str, type[Bot]]:
+    """Every bot that these need, by its name. Raises CasehandError when two have one name."""
+    return _by_name(bot for workflow in workflows for bot in workflow.bots.values())
+
+
+def installed_bots(named: str = "") -> dict[str, type[Bot]]:
+    """Every bot that stands in an installed module, though no workflow may need it yet, by its name.
+
+    Raises CasehandError as `installed_workflows`.
+    """
+    return _by_name(
+        one
+        for module in _modules(named)
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Bot) and "name" in vars(one)
+    )
+
+
+def _by_name(bots: Iterable[type[Bot]]) -> dict[str, type[Bot]]:
+    found: dict[str, type[Bot]] = {}
+    for bot in bots:
+        if found.setdefault(bot.name, bot) is not bot:
+            raise CasehandError(f"two bots are named {bot.name}: rename one of them")
+    return found
+
+
+def _find(installed: Mapping[str, Named], name: str, what: str) -> Named:
     if name in installed:
         return installed[name]
     near = difflib.get_close_matches(name, installed, n=3, cutoff=0.4) or sorted(installed)[:3]
     hint = f"did you mean {' or '.join(near)}?" if near else "install one, or set CASEHAND_WORKFLOWS"
-    raise CasehandError(f"there is no workflow {name!r}: {hint}")
+    raise CasehandError(f"there is no {what} {name!r}: {hint}")
 
 
-def installed_bots(workflows: Iterable[Workflow]) -> dict[str, type[Bot]]:
-    """Every bot that a workflow needs, by its name. Raises CasehandError when two have one name."""
-    found: dict[str, type[Bot]] = {}
-    for workflow in workflows:
-        for bot in workflow.bots.values():
-            if found.setdefault(bot.name, bot) is not bot:
-                raise CasehandError(f"two bots are named {bot.name}: rename one of them")
+def _installed(named: str, kind: type[Named], what: str) -> dict[str, Named]:
+    found: dict[str, Named] = {}
+    for module in _modules(named):
+        for one in (value for value in vars(module).values() if isinstance(value, kind)):
+            if found.setdefault(one.name, one) is not one:
+                raise CasehandError(f"two {what} are named {one.name}: rename one of them")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from casehand.bots.bot import Account, Bot
 from casehand.bots.evidence import Evidence
 from casehand.bots.session import Session
-from casehand.exceptions import CasehandError, SignInRefused, SystemException
+from casehand.exceptions import CasehandError, NotOpen, SignInRefused, SystemException
 from casehand.points import Point, reach
-from casehand.queue import attempts, endings, leases, pauses, slots
+from casehand.queue import attempts, endings, leases, pauses, slots, stopping
 from casehand.queue.attempts import LEASE, Begun
 from casehand.queue.endings import MOST_CRASHES, Loss
 from casehand.queue.ledger import BUSY_SECONDS
@@ -37,6 +37,7 @@ from casehand.workflows.workflow import Workflow
 
 if TYPE_CHECKING:
     from greenlet import greenlet
+    from playwright.sync_api import BrowserContext
 
     from casehand.workflows.horse import Horse
 
@@ -51,6 +52,9 @@ REST_SECONDS = 60.0
 
 SLOT_PAUSE = timedelta(seconds=5)
 """How long a case waits for which there was no session free."""
+
+BORROW_PAUSE = timedelta(minutes=1)
+"""How long whoever is no case waits for that: cases come first."""
 
 FRESHLY_KEPT = slots.LENGTH.total_seconds() / 4
 """A slot that was renewed so short a time ago need not be renewed for the next case."""
@@ -107,6 +111,11 @@ class Lane:
     def slots(self) -> list[Slot]:
         """The sessions that it may hold."""
         return [Slot(bot, number, self.worker) for bot, number in self._slots.items()]
+
+    def contexts(self) -> list[BrowserContext]:
+        """The browser contexts that are open now."""
+        opened = (session.opened for session in self._sessions.values())
+        return [context for context in opened if context is not None]
 
     def hear(self) -> None:
         """Take in what the worker says; called from the loop."""
@@ -169,6 +178,24 @@ class Lane:
         finally:
             self._horse.hold.let_go(held)
 
+    @contextmanager
+    def borrow(self, bots: Collection[type[Bot]], length: timedelta) -> Iterator[dict[str, Bot]]:
+        """Bots by their names, each signed in, for what is no case and takes so long; given back after it.
+
+        Raises NotOpen while one is closed or all its sessions are held, and SignInRefused, for which it is paused.
+        """
+        now, is_working = self._ledger.clock(), self._settings.working_calendar.is_working_day
+        try:
+            for bot in bots:
+                opens = bot.must_wait_until(now, length, is_working)
+                if opens is not None:
+                    raise NotOpen(opens, f"the system of the bot {bot.name} is closed")
+                if not self._has_slot(bot):
+                    raise NotOpen(now + BORROW_PAUSE, f"the bot {bot.name} holds all its sessions already")
+            yield {bot.name: self._session(bot).open() for bot in bots}
+        finally:
+            self.rest()
+
     def pause(self, seconds: float) -> None:
         """Let the other lanes have their turns for so long."""
         self._horse.turns.pause(seconds)
@@ -199,7 +226,7 @@ class Lane:
             self._take_leave(case, number)
             return
         if self._horse.is_spent:
-            self._rest()
+            self.rest()
         self._answer(Answer(not self._horse.is_spent, fault, stopped))
 
     def _answer(self, answer: Answer) -> None:
@@ -238,7 +265,7 @@ class Lane:
     def _take_leave(self, case: str | None = None, number: int = 0) -> None:
         """Give back all that is held for the worker that has gone, the case in hand too."""
         self._await_rest()
-        self._rest()
+        self.rest()
         if case is not None:
             self._give_back(case, number)
         self._horse.gone(self)
@@ -253,9 +280,9 @@ class Lane:
             log.warning("ledger_away", while_doing="give back", error=type(away.orig).__name__)
 
     def _fall_asleep(self) -> None:
-        self._horse.turns.start(self._rest)
+        self._horse.turns.start(self.rest)
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """Give up the sessions, so that other lanes may have them."""
         self._is_resting = True
         try:
@@ -279,9 +306,10 @@ class Lane:
         if workflow is None:
             return None
         now = self._ledger.clock()
+        is_working = self._settings.working_calendar.is_working_day
         for bot in workflow.bots.values():
             try:
-                opens = bot.must_wait_until(now, workflow.timeout)
+                opens = bot.must_wait_until(now, workflow.timeout, is_working)
             except ValueError as error:
                 self._refuse(bot.name, f"its hours cannot be kept to: {error}")
                 return now + SLOT_PAUSE
@@ -335,6 +363,8 @@ class Lane:
             return None
         self._horse.hold.ending(held)
         state = self._end(begun, outcome, record)
+        if state is State.ESCALATED:
+            self._stop_if_wrong(begun.case)
         reach(Point.ENDED, begun.case, begun.number)
         log.info("attempt_ended", end=type(outcome).__name__.lower(), state=state)
         return state
@@ -356,6 +386,17 @@ class Lane:
             except DBAPIError as away:
                 log.warning("ledger_away", while_doing="end", error=type(away.orig).__name__)
                 self.pause(BRIEFLY)
+
+    def _stop_if_wrong(self, case: str) -> None:
+        try:
+            with undisturbed():
+                stopped = stopping.stop_if_wrong(self._ledger, case)
+        except DBAPIError as away:
+            # Whoever escalates the next of the batch looks too.
+            log.warning("ledger_away", while_doing="stop a batch", error=type(away.orig).__name__)
+        else:
+            if stopped:
+                log.warning("batch_stopped")
 
     def _run(self, begun: Begun, record: Record) -> Outcome:
         # Playwright is imported here, in the horse, and never in the worker that it was forked from.
@@ -379,6 +420,8 @@ class Lane:
             self._refuse,
             self._horse.turns,
             pictures_of_changes=self._settings.pictures == "all",
+            hears=self._horse.hears,
+            rehearses=self._horse.rehearses,
         )
         try:
             return attempt.run()

@@ -32,6 +32,14 @@ class InDoubt(AttemptEnds):
     """Whether an earlier attempt made the change cannot be told."""
 
 
+class Rehearsed(AttemptEnds):
+    """The attempt was a rehearsal, and has come to the first change that it would have made."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"would make the change: {name}")
+        self.name = name
+
+
 class LostCase(AttemptEnds):
     """Another attempt holds the case by now: this one must not do anything more."""
 

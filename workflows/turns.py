@@ -58,15 +58,26 @@ class Turns:
         self._ticked = monotonic()
         self._said: greenlet | None = None
         self._main = threading.main_thread().ident or 0
+        self._interrupts = True
 
-    def begin(self, playwright: Playwright) -> asyncio.AbstractEventLoop:
-        """Take turns from now on, on the loop of a driver that has been started; returns the loop."""
+    def begin(self, playwright: Playwright, *, interrupts: bool = True) -> asyncio.AbstractEventLoop:
+        """Take turns from now on, on the loop of a driver that has been started; returns the loop.
+
+        Where the alarm signal is another's, such as a test runner's, `interrupts` is False: a lane that waits for
+        nothing, but works, is then not stopped.
+        """
         # The two have no public name; a test says so when a new Playwright has others.
         self._loop = playwright._loop
         self._dispatcher = playwright._dispatcher_fiber
-        signal.signal(signal.SIGALRM, self._look_at_who_runs)
+        self._interrupts = interrupts
+        if interrupts:
+            signal.signal(signal.SIGALRM, self._look_at_who_runs)
         self._tick()
         return self._loop
+
+    def end(self) -> None:
+        """Take no more turns; the loop may go on for others."""
+        self._loop = self._dispatcher = None
 
     @property
     def are_over(self) -> bool:
@@ -152,6 +163,8 @@ class Turns:
 
     def watch(self) -> None:
         """See that no lane keeps its turn too long; called every second from another thread."""
+        if not self._interrupts:
+            return
         now = monotonic()
         overdue = any(now > limit.until for limit in list(self._limits.values()))
         if self._loop is not None and (overdue or now - self._ticked > BLOCKED_SECONDS):

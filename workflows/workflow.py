@@ -2,17 +2,23 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, get_args, get_origin, get_type_hints
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from casehand.bots.bot import Bot
+from casehand.queue.calendar import WorkingCalendar
+from casehand.queue.policy import BatchStop, Late
+from casehand.schedule import Schedule
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData
+from casehand.workflows.due import DueRule, WorkingDaysAfter, due_by
 
 TIMEOUT = timedelta(minutes=5)
+STOP = BatchStop()
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,26 @@ class Workflow:
     bots: Mapping[str, type[Bot]]  #: by the name of the function's parameter
     minutes_by_hand: float
     timeout: timedelta
+    due: DueRule | None = None
+    late: Late = Late.ESCALATE
+    batch_stop: BatchStop | None = field(default_factory=BatchStop)
+    schedules: tuple[Schedule, ...] = ()  #: by which files of its cases come by themselves
+
+    def due_of(self, data: BaseModel, calendar: WorkingCalendar) -> datetime | None:
+        """By when a case with this data must be done, by the workflow's rule; None for no date."""
+        return None if self.due is None else due_by(self.due, data, calendar)
+
+    def open_time(self, begin: datetime, end: datetime, calendar: WorkingCalendar) -> timedelta:
+        """For how long all its bots are open between two moments."""
+        spans = [max(end - begin, timedelta())]
+        for bot in self.bots.values():
+            with suppress(ValueError):  # Its cases wait, and the bot is paused with that as the reason.
+                spans.append(bot.open_time(begin, end, calendar.is_working_day))
+        return min(spans)
+
+    def only_looks(self, address: str, sent: str) -> bool:
+        """Whether one of its bots knows of this request by POST that it changes nothing."""
+        return any(bot.only_looks(address, sent) for bot in self.bots.values())
 
     def __call__(self, *args: Any, **kwargs: Any) -> BaseModel | None:
         """Work a case."""
@@ -43,20 +69,35 @@ class Workflow:
 
 
 def workflow(
-    name: str, *, reference: str, minutes_by_hand: float = 0, timeout: timedelta = TIMEOUT
+    name: str,
+    *,
+    reference: str,
+    minutes_by_hand: float = 0,
+    timeout: timedelta = TIMEOUT,
+    due: DueRule | None = None,
+    late: Literal["escalate", "cancel"] = "escalate",
+    batch_stop: BatchStop | None = STOP,
 ) -> Callable[[Callable[..., BaseModel | None]], Workflow]:
     """Declare a function as the workflow `name`, such as "housing-benefit/rent-change".
 
     The function's first parameter is `case: Case[Model]`, and each other is a bot. `reference` names the
     model's field that people search by; `minutes_by_hand` is what the case costs a person; an attempt that
-    takes longer than `timeout` is ended. Raises TypeError when the annotations do not say all that.
+    takes longer than `timeout` is ended. `due` works out from the data by when a case must be done, and `late`
+    says what becomes of one whose date passes before it is begun. `batch_stop` says when a batch stops itself;
+    None for never. Raises TypeError when the annotations do not say all that.
     """
 
     def declare(function: Callable[..., BaseModel | None]) -> Workflow:
         model, bots = _read_annotations(function)
         if reference not in model.model_fields:
             raise TypeError(f"{name}: {model.__name__} has no field {reference!r} to be the reference")
-        return Workflow(name, function, model, reference, bots, minutes_by_hand, timeout)
+        if isinstance(due, WorkingDaysAfter) and due.field not in model.model_fields:
+            raise TypeError(
+                f"{name}: {model.__name__} has no field {due.field!r} to reckon the due date from"
+            )
+        return Workflow(
+            name, function, model, reference, bots, minutes_by_hand, timeout, due, Late(late), batch_stop
+        )
 
     return declare
 

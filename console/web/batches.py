@@ -14,7 +14,7 @@ from casehand.queue.batches import BatchLine, BatchSort, list_batches, rejection
 from casehand.queue.ledger import Ledger
 from casehand.queue.pace import pace
 from casehand.queue.pauses import PauseKind, pauses_of_batch
-from casehand.queue.results import kind_of_file
+from casehand.queue.rejects import kind_of_file
 from casehand.queue.state import State
 
 AT_ONCE = 25
@@ -86,6 +86,9 @@ def show_batch(request: Request) -> Response:
         kinds={kind: kinds[kind] for kind in WHY if kind in kinds},
         waiting=waiting,
         held=held,
+        at_risk=sum(one.number for one in desk.at_risk(batch=batch.name))
+        if batch.counts[State.QUEUED]
+        else 0,
         own_pause=next((one for one in held if one.kind is PauseKind.BATCH), None),
         rest=_rest(ledger, batch),
         kind=kind_of_file(ledger, batch.name),

@@ -22,6 +22,7 @@ from casehand.console.web.rendering import render
 from casehand.console.web.story import changes_of, timeline
 from casehand.queue.cases import CaseLine, CaseStory, cases_called
 from casehand.queue.holdups import Ahead, Holdups, holdups
+from casehand.queue.risk import Why
 from casehand.queue.state import State
 from casehand.queue.storable import is_storable
 
@@ -67,6 +68,15 @@ SAID: Mapping[str, str] = {
 """What is said after something was done, by what the address says of it."""
 
 
+RISKS: Mapping[Why, str] = {
+    Why.PACE: "at the pace at which cases are worked, its turn does not come in time",
+    Why.HELD: "it is held back, and its date is near",
+    Why.STILL: "its date is near, and nothing is being worked",
+    Why.LATER: "it may not begin before its due date",
+}
+"""Why a case may miss its due date, in words."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """Something that may be done now, and where."""
@@ -98,6 +108,7 @@ def show_case(request: Request) -> Response:
         fields=_fields(request, story),
         result=fields_of_result(story.result),
         held=held,
+        risk=None if (risk := desk.risk_of(line)) is None else RISKS[risk],
         ahead=_path_to(desk, held.behind, line),
         waits=next((one for one in story.escalations if one.settled_at is None), None),
         working=_in_work(story),

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from casehand.console.desk import Desk
+from casehand.console.desk import Desk, outlook_of
 from casehand.console.person import Person
 from casehand.console.rights import Role
 from casehand.console.web.paths import own_path
@@ -15,6 +16,9 @@ from casehand.console.web.rendering import is_live_request, render
 from casehand.console.web.site import Site
 from casehand.queue import sessions
 from casehand.queue.sessions import Limits, Session, Who
+
+FRESH = timedelta(seconds=30)
+"""How old what is said of cases at risk may be: it is an estimate, and a look counts all that is queued."""
 
 NO_CONTENT = 204
 UNAUTHORISED = 401
@@ -27,6 +31,8 @@ class Door:
         self._site = site
         self.limits = Limits(site.console.idle, site.console.longest)
         self.cookie = cookie_name(site, "session")
+        self._calendar = site.settings.working_calendar
+        self._outlook = outlook_of(site.ledger, site.workflows, self._calendar, FRESH)
 
     def let_in(self, request: Request) -> bool:
         """Note in the request who it is, his session and his desk; False when it is nobody who is signed in.
@@ -39,7 +45,7 @@ class Door:
         person = as_person(session.who)
         request.state.session = session
         request.state.person = person
-        request.state.desk = Desk(self._site.ledger, self._site.workflows, person, self._site.nudge)
+        request.state.desk = self._desk_of(person)
         return True
 
     def look_up(self, request: Request) -> Session | None:
@@ -71,6 +77,10 @@ class Door:
         if request.headers.get("hx-request"):
             return Response(status_code=NO_CONTENT, headers={"hx-redirect": where})
         return RedirectResponse(where, 303)
+
+    def _desk_of(self, person: Person) -> Desk:
+        site = self._site
+        return Desk(site.ledger, site.workflows, person, site.nudge, self._calendar, self._outlook)
 
 
 def as_person(who: Who) -> Person:

@@ -59,6 +59,8 @@ EXPLAINED: Mapping[EscalationKind, str] = {
     "do it by hand and close it.",
     EscalationKind.IN_DOUBT: "The robot was making a change in the legacy system, and could not see whether it was "
     "made. Look in the system, then say what you found.",
+    EscalationKind.LATE: "Its due date passed before a robot could begin it, and no robot works it late by itself. "
+    "Send it back to be worked late, give it another due date first, do it by hand and close it, or cancel it.",
 }
 
 SAID: Mapping[str, str] = {

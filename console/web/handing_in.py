@@ -19,6 +19,7 @@ from casehand.exceptions import CasehandError
 from casehand.queue.batches import Rejected
 from casehand.queue.preview import BatchPreview, taken_before
 from casehand.queue.uploads import NoSuchUpload, Upload, Uploads
+from casehand.queue.when import Edge
 
 LARGEST_UPLOAD = 50_000_000
 """Bytes of a file that is sent here; the command line takes larger ones."""
@@ -120,14 +121,13 @@ routes = [
 def _read(request: Request, given: dict[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """What was asked for, as it is kept with the file, and what is wrong with it."""
     errors: dict[str, str] = {}
-    zone = request.app.state.site.zone
     if given["workflow"] not in _workflows(request):
         errors["workflow"] = "Choose the workflow that works its cases"
     wanted: dict[str, Any] = {"workflow": given["workflow"]}
     readers: dict[str, Callable[[str], object]] = {
         "priority": priority_typed,
-        "not_before": lambda text: moment_typed(text, zone),
-        "due": lambda text: moment_typed(text, zone),
+        "not_before": lambda text: moment_typed(request, text),
+        "due": lambda text: moment_typed(request, text, Edge.END),
     }
     for name, read in readers.items():
         try:
@@ -141,7 +141,7 @@ def _look_over(request: Request, wanted: dict[str, Any], file: UploadFile) -> Up
     desk, uploads = request.state.desk, uploads_of(request)
     uploads.clear()
     with uploads.received(file.filename or "", file.file) as path:
-        found = desk.preview_batch(wanted["workflow"], path)
+        found = desk.preview_batch(wanted["workflow"], path, wanted["due"])
         times = {name: wanted[name] and wanted[name].isoformat() for name in ("not_before", "due")}
         return uploads.keep(path, desk.person.id, {**wanted, **times, "preview": asdict(found)})
 
@@ -160,12 +160,12 @@ def _is_again(desk: Desk, upload: Upload) -> bool:
 
 def _wanted(request: Request, upload: Upload) -> dict[str, Any]:
     """How the file is to be taken in."""
-    zone, notes = request.app.state.site.zone, upload.notes
+    notes = upload.notes
     return {
         "workflow": notes["workflow"],
         "priority": notes["priority"],
-        "not_before": moment_typed(notes["not_before"] or "", zone),
-        "due": moment_typed(notes["due"] or "", zone),
+        "not_before": moment_typed(request, notes["not_before"] or ""),
+        "due": moment_typed(request, notes["due"] or ""),
     }
 
 

@@ -27,6 +27,7 @@ WHY: Mapping[EscalationKind, str] = {
     EscalationKind.IN_DOUBT: "Not known whether a change was made",
     EscalationKind.FAULT: "A fault in the workflow",
     EscalationKind.FAILURE: "The system failed too often",
+    EscalationKind.LATE: "Its due date passed before it was begun",
     EscalationKind.QUESTION: "A question to be answered",
     EscalationKind.BUSINESS: "The rules leave it to a person",
 }
@@ -56,6 +57,7 @@ def home(request: Request) -> Response:
         unsent=0 if told == frozenset() else count_unsent(ledger, told),
         pauses=request.state.desk.paused(),
         breakers=request.state.desk.broken(),
+        at_risk=sum(one.number for one in request.state.desk.at_risk()),
     )
 
 

@@ -19,10 +19,11 @@ from casehand.console.web.rendering import render
 from casehand.console.web.sorting import LATEST_FIRST, sort_by_time
 from casehand.console.web.typed import moment_typed, see_and_say, sentence, typed, what_was_said
 from casehand.exceptions import CasehandError
-from casehand.queue.bulk import Bulk, BulkAction, Came, outcomes
+from casehand.queue.bulk import LATE, Bulk, BulkAction, Came, outcomes
 from casehand.queue.bulk_filter import BulkFilter, Preview, digests_of_words
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.state import State
+from casehand.queue.when import Edge
 
 AT_ONCE = 25
 REFUSED_AT_ONCE = 50
@@ -87,6 +88,12 @@ DEEDS: Mapping[BulkAction, Deed] = {
         "Each case that is not over gets the same priority: higher is worked first.",
         "priority",
     ),
+    BulkAction.PUT_OFF: Deed(
+        "Put off",
+        "Put off",
+        "Each case that has not begun waits until the same date and time. Those in work go on.",
+        "begin",
+    ),
 }
 
 _FILTER = ("workflow", "batch", "state", "kind", "alike", "due_before", "assigned_to", "words")
@@ -95,6 +102,7 @@ _MISSING = {
     "to": "Enter whom the cases are given to",
     "due": "Enter by when, such as 24/11/2026 17:00",
     "priority": "Enter a whole number, such as 5",
+    "begin": "Enter when they may begin, such as 24/11/2026 07:00",
 }
 
 
@@ -140,7 +148,9 @@ def begin_bulk(request: Request) -> Response:
     desk: Desk = request.state.desk
     form = [(name, text) for name, text in request.state.form.multi_items() if isinstance(text, str)]
     choice = _choice(request, form)
-    given = typed(request, "action", "reason", "note", "to", "due", "priority", "total", "sure")
+    given = typed(
+        request, "action", "reason", "note", "to", "due", "priority", "begin", "late", "total", "sure"
+    )
     action = _action(given["action"])
     if action is None or choice.is_empty or choice.errors:
         return _show_new(request, choice, action, given)
@@ -243,7 +253,7 @@ def _choice(request: Request, items: list[tuple[str, str]]) -> Choice:
             state=_one_of(State, given.get("state"), "state"),
             kind=_one_of(EscalationKind, given.get("kind"), "reason to wait"),
             alike=given.get("alike"),
-            due_before=moment_typed(given.get("due_before", ""), site.zone),
+            due_before=moment_typed(request, given.get("due_before", "")),
             assigned_to=given.get("assigned_to"),
             words=None if words is None else digests_of_words(site.ledger.vault, words),
         )
@@ -271,17 +281,19 @@ def _preview(desk: Desk, action: BulkAction, choice: Choice) -> Preview:
 def _value(request: Request, action: BulkAction, given: dict[str, str]) -> tuple[str | None, dict[str, str]]:
     """What more the action needs, as the ledger takes it, or what is wrong with it."""
     name = DEEDS[action].value
+    if action is BulkAction.RETURN:
+        return (LATE if given["late"] else None), {}
     if name is None:
         return None, {}
     if not given[name].strip():
         return None, {name: _MISSING[name]}
-    if name != "due":
+    if name not in ("due", "begin"):
         return given[name], {}
     try:
-        due = moment_typed(given[name], request.app.state.site.zone)
+        moment = moment_typed(request, given[name], Edge.END if name == "due" else Edge.BEGIN)
     except CasehandError as error:
         return None, {name: str(error)}
-    return (None if due is None else due.isoformat()), {}
+    return (None if moment is None else moment.isoformat()), {}
 
 
 def _have_grown(request: Request, action: BulkAction, choice: Choice, total: str) -> dict[str, str]:

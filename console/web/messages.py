@@ -22,8 +22,10 @@ WHAT: Mapping[What, str] = {
     What.ESCALATION: "A case of high priority needs a person",
     What.OVERDUE: "A case is past its due date",
     What.PAUSED: "A bot is held up",
+    What.STOPPED: "A batch has stopped itself",
     What.FINISHED: "A batch is finished",
     What.SUMMARY: "The daily summary",
+    What.HOURLY: "The hourly summary",
 }
 
 

@@ -1,4 +1,4 @@
-"""Pausing: what is held back, why and by whom; holding back a bot, a workflow, a batch or all, and letting go."""
+"""Pausing: what is held back, why and by whom; holding back something, or all, and letting go."""
 
 from dataclasses import dataclass
 
@@ -40,6 +40,7 @@ TITLES = {
     PauseKind.BOT: "Pause a bot",
     PauseKind.WORKFLOW: "Pause a workflow",
     PauseKind.BATCH: "Pause a batch",
+    PauseKind.SCHEDULE: "Pause a schedule",
     PauseKind.EVERYTHING: "Pause everything",
 }
 
@@ -208,4 +209,6 @@ def _choices(desk: Desk, kind: PauseKind) -> list[str]:
             for bot in one.bot_names:
                 bots.setdefault(bot, set()).add(one.name)
         return sorted(bot for bot, workflows in bots.items() if _may_pause(desk, workflows))[:MOST_CHOICES]
+    if kind is PauseKind.SCHEDULE:
+        return sorted(names_of(desk.ledger, kind, mine))[:MOST_CHOICES]
     return []

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 
 from casehand.console.actions import Action
-from casehand.console.desk import Desk, WrongFields
+from casehand.console.desk import Desk, PastDue, WrongFields
 from casehand.console.person import Person
 from casehand.console.rights import Right, may
 from casehand.console.web.door import as_person
@@ -66,6 +66,11 @@ class Settling:
         """Whether the case waits for what the person was shown."""
         return self.looked.waits is not None and self.looked.waits.id == self.seen
 
+    @property
+    def may_be_late(self) -> bool:
+        """Whether the person has said that it may be worked though its due date has passed."""
+        return bool(self.text("late"))
+
     def text(self, name: str) -> str:
         """What was typed into one field."""
         value = self.form.get(name)
@@ -82,6 +87,8 @@ def settle(action: Action, given: Settling) -> None:
         raise Wrong(_errors(action, given, wrong), wrong.faults) from None
     except (TooLate, Taken):
         raise
+    except PastDue:
+        raise Wrong({"late": "Its due date has passed: tick the box to have it worked late"}) from None
     except CasehandError as error:
         if type(error) is not CasehandError:
             raise
@@ -140,12 +147,16 @@ def _answer(given: Settling) -> None:
         # The desk knows who was quicker; what was typed is not for the question that is there now.
         given.desk.answer(given.case, "", given.seen)
     elif given.looked.in_doubt:
-        given.desk.answer(given.case, _said_of_doubt(given.text("answer")), given.seen)
+        given.desk.answer(
+            given.case, _said_of_doubt(given.text("answer")), given.seen, may_be_late=given.may_be_late
+        )
     elif given.looked.form is not None:
         typed = typed_of(given.form, "answer")
-        given.desk.answer(given.case, check(given.looked.form, "answer", typed), given.seen)
+        given.desk.answer(
+            given.case, check(given.looked.form, "answer", typed), given.seen, may_be_late=given.may_be_late
+        )
     else:
-        given.desk.answer(given.case, _chosen(given), given.seen)
+        given.desk.answer(given.case, _chosen(given), given.seen, may_be_late=given.may_be_late)
 
 
 def _said_of_doubt(text: str) -> str:
@@ -165,7 +176,7 @@ def _chosen(given: Settling) -> str:
 
 
 def _return(given: Settling) -> None:
-    given.desk.send_back(given.case, None, given.seen)
+    given.desk.send_back(given.case, None, given.seen, may_be_late=given.may_be_late)
 
 
 def _amend(given: Settling) -> None:
@@ -188,7 +199,7 @@ def _amend(given: Settling) -> None:
     texts, faults = read(_only(schema, fields), "data", typed)
     if faults:
         raise WrongFields({**_of_model(given, texts), **faults})
-    given.desk.send_back(given.case, texts, given.seen)
+    given.desk.send_back(given.case, texts, given.seen, may_be_late=given.may_be_late)
 
 
 def _only(schema: Any, fields: Collection[str]) -> Any:

@@ -62,6 +62,8 @@ DEEDS: Mapping[str, str] = {
     "commented": "Commented",
     "due date set": "Due date set",
     "priority set": "Priority set",
+    "put off": "Put off",
+    "let be late": "Let be worked past its due date",
     "erased": "Erased: what it held can be read no more",
 }
 """What the audit says that people did, in plain words. What attempts did, they tell themselves."""

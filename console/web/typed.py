@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from casehand.exceptions import CasehandError
 from casehand.queue.urgency import HIGHEST
+from casehand.queue.when import Edge, read_moment
 
 
 def typed(request: Request, *names: str) -> dict[str, str]:
@@ -18,18 +18,15 @@ def typed(request: Request, *names: str) -> dict[str, str]:
     return {name: value if isinstance(value := form.get(name, ""), str) else "" for name in names}
 
 
-def moment_typed(text: str, zone: ZoneInfo) -> datetime | None:
-    """A local date and time as browsers send it, such as 2026-11-24T17:00; None for an empty field."""
+def moment_typed(request: Request, text: str, edge: Edge = Edge.BEGIN) -> datetime | None:
+    """A local date and time, such as 24/11/2026 17:00, or one in words; None for an empty field."""
     if not text.strip():
         return None
+    site, desk = request.app.state.site, request.state.desk
     try:
-        moment = datetime.fromisoformat(text.strip())
-        # Where it has no place in UTC, it cannot be kept.
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        moment.astimezone(ZoneInfo("UTC"))
-    except (ValueError, OverflowError):
-        raise CasehandError("Enter a date and time, such as 24/11/2026 17:00") from None
-    return moment
+        return read_moment(text, desk.ledger.clock(), site.settings.working_calendar, edge)
+    except CasehandError:
+        raise CasehandError("Enter a date and time, such as 24/11/2026 17:00 or in 3 working days") from None
 
 
 def priority_typed(text: str) -> int:

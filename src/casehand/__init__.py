@@ -9,12 +9,17 @@ from casehand.exceptions import (
     SignInRefused,
     SystemException,
 )
+from casehand.queue.policy import BatchStop
+from casehand.schedule import Slot
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData, Personal
+from casehand.workflows.due import working_days_after
+from casehand.workflows.producer import Producer, producer, scheduled
 from casehand.workflows.workflow import Workflow, workflow
 
 __all__ = [
     "Account",
+    "BatchStop",
     "Bot",
     "BusinessException",
     "Case",
@@ -22,9 +27,14 @@ __all__ = [
     "CasehandError",
     "OutsideAddress",
     "Personal",
+    "Producer",
     "SessionExpired",
     "SignInRefused",
+    "Slot",
     "SystemException",
     "Workflow",
+    "producer",
+    "scheduled",
     "workflow",
+    "working_days_after",
 ]

@@ -1,8 +1,14 @@
 """What may go wrong, as a tree: where an exception stands decides what becomes of the case."""
 
+from datetime import datetime
+
 
 class CasehandError(Exception):
     """Something a person has to put right; its text is one line that says what to do."""
+
+
+class NotNow(CasehandError):
+    """It may go well later as it is: nothing is said against what was handed in."""
 
 
 class BusinessException(Exception):
@@ -19,6 +25,14 @@ class SessionExpired(SystemException):
 
 class OutsideAddress(SystemException):
     """A page led away from the bot's own addresses."""
+
+
+class NotOpen(SystemException):
+    """The legacy system is closed, or lets nobody else in for now: it is tried again at `until`."""
+
+    def __init__(self, until: datetime, why: str) -> None:
+        super().__init__(why)
+        self.until = until
 
 
 class SignInRefused(Exception):

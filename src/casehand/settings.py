@@ -1,9 +1,10 @@
 """Settings: from the environment with the prefix CASEHAND_, or a casehand.toml in the working directory."""
 
+import difflib
 import os
 import re
 import tomllib
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -27,9 +28,12 @@ from pydantic_settings import (
 )
 
 from casehand.exceptions import CasehandError
+from casehand.folders import FolderSettings, check_apart
 from casehand.queue.backoff import Backoff
 from casehand.queue.breaker import BreakerPolicy
+from casehand.queue.calendar import Nation, WorkingCalendar
 from casehand.queue.vault import Vault
+from casehand.schedule import Schedule
 from casehand.tell import SmtpSettings, SmtpVariables, TellSettings, is_mail
 
 PREFIX = "CASEHAND_"
@@ -52,6 +56,15 @@ class BotSettings(BaseModel):
 
     url: str = Field(pattern=r"^https?://[^/\s]+")
     accounts: tuple[AccountSettings, ...] = Field(min_length=1)
+
+
+class CalendarSettings(BaseModel):
+    """On which days the council works: [calendar] in casehand.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nation: Nation = Nation.ENGLAND_AND_WALES
+    closed: tuple[date, ...] = ()  #: own closed days, besides the bank holidays
 
 
 class Settings(BaseSettings):
@@ -80,6 +93,16 @@ class Settings(BaseSettings):
     smtp: SmtpSettings | None = None  #: [smtp] in casehand.toml
     tell: tuple[TellSettings, ...] = ()  #: each [[tell]] in casehand.toml
     summary_at: time = time(8)  #: when the daily summary is sent, in Europe/London
+    calendar: CalendarSettings = CalendarSettings()  #: [calendar] in casehand.toml
+    schedule: tuple[Schedule, ...] = ()  #: each [[schedule]] in casehand.toml
+
+    folder: tuple[FolderSettings, ...] = ()  #: each [[folder]] in casehand.toml
+
+    @field_validator("folder")
+    @classmethod
+    def _are_apart(cls, folders: tuple[FolderSettings, ...]) -> tuple[FolderSettings, ...]:
+        check_apart(folders)
+        return folders
 
     @field_validator("time_zone")
     @classmethod
@@ -120,6 +143,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The time zone."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def working_calendar(self) -> WorkingCalendar:
+        """The working calendar."""
+        return WorkingCalendar(self.calendar.nation, frozenset(self.calendar.closed), self.zone)
 
     @property
     def ledger_url(self) -> str:
@@ -200,9 +228,20 @@ def _as_one_line(error: ErrorDetails) -> str:
     match error["loc"]:
         case ():
             return said
-        case ("tell", int(place), *within):
+        case ("folder",):
+            return said
+        case (("tell" | "folder") as entry, int(place), *within):
             of = ".".join(str(part) for part in within if isinstance(part, str))
-            return f"[[tell]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
+            return f"[[{entry}]] number {place + 1} is wrong{f' in {of}' if of else ''}: {said[:1].lower()}{said[1:]}"
+        case ("schedule", int(), name) if error["type"] == "extra_forbidden":
+            known = difflib.get_close_matches(str(name), Schedule.model_fields, n=1) or ["docs/schedules.md"]
+            return f"a [[schedule]] has no setting {name}: did you mean {known[0]}?"
+        case ("schedule", int(place), *within):
+            of = f" in {within[0]}" if within else ""
+            return f"[[schedule]] number {place + 1} is wrong{of}: {said[:1].lower()}{said[1:]}"
+        case ("calendar", *within):
+            of = f" in {within[0]}" if within else ""
+            return f"[calendar] is wrong{of}: {said[:1].lower()}{said[1:]}"
         case ("smtp",):
             return f"[smtp] is wrong: {said[:1].lower()}{said[1:]}"
         case place:

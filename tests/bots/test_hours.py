@@ -43,6 +43,22 @@ def test_it_opens_next_on_a_day_that_is_not_closed() -> None:
     assert hours.next_opening(_at("2026-11-04T07:00:00")) == _at("2026-11-05T07:00:00")
 
 
+def test_on_working_days_it_is_closed_on_those_that_are_none() -> None:
+    holiday = date(2026, 11, 2)
+    hours = Hours.parse("working days 07:00-19:00", is_working=lambda day: day != holiday)
+
+    assert not hours.may_begin(_at("2026-11-02T12:00"), FIVE_MINUTES)
+    assert not hours.may_begin(_at("2026-11-01T12:00"), FIVE_MINUTES)  # a Sunday
+    assert hours.next_opening(_at("2026-10-31T12:00")) == _at("2026-11-03T07:00:00")
+    assert hours.ever_fits(timedelta(hours=12))
+
+
+def test_a_system_that_says_its_days_is_open_on_them_whatever_the_calendar_says() -> None:
+    hours = Hours.parse("Mon-Fri 07:00-19:00", is_working=lambda _: False)
+
+    assert hours.may_begin(_at("2026-11-02T12:00"), FIVE_MINUTES)
+
+
 def test_hours_that_never_open_are_an_error() -> None:
     first = date(2026, 11, 2)
     always = frozenset(first + timedelta(days=ahead) for ahead in range(500))

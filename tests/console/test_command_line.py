@@ -14,6 +14,7 @@ from casehand.queue.vault import Vault
 COMMANDS = (
     *("demo", "up", "enqueue", "work", "status", "cases", "case", "escalations", "pause", "resume"),
     *("reconcile", "practice", "doctor", "audit", "figures", "messages", "tell"),
+    *("try", "rehearse", "new", "workflows", "bots", "evidence"),
 )
 
 

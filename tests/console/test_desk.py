@@ -32,6 +32,8 @@ from casehand.queue.intake import hand_in
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import Escalated, EscalationKind
 from casehand.queue.pauses import PauseKind, all_pauses, pause
+from casehand.queue.rules import Rule
+from casehand.queue.schedules import Plan, RunState
 from casehand.queue.state import State
 from casehand.workflows.case import Case
 from casehand.workflows.data import CaseData
@@ -219,6 +221,15 @@ def _unsent(stage: Stage) -> str:
     return str(number)
 
 
+def _failed(stage: Stage) -> str:
+    """A run of a schedule that failed."""
+    values = {"state": RunState.FAILED, "not_before": RUN_AT, "tries": 1, "accepted": 0, "rejected": 0}
+    with stage.ledger.writing() as connection:
+        of = {"schedule": PLAN.name, "at": RUN_AT, "workflow": RENTS, "batches": "[]", "concerns": True}
+        connection.execute(insert(schema.schedule_slots).values(**of, **values))
+    return PLAN.name
+
+
 def _rejected(stage: Stage) -> str:
     """A batch with a row that was not taken in."""
     return stage.desk(Role.ADMINISTRATOR).hand_in(RENTS, stage.file("HB000125", "no claim")).batch
@@ -227,6 +238,9 @@ def _rejected(stage: Stage) -> str:
 def _batch_of(desk: Desk, case: str) -> str:
     return str(tell(desk.ledger, case).line.batch)
 
+
+RUN_AT = datetime(2026, 11, 2, 6, 30, tzinfo=UTC)
+PLAN = Plan("nightly-rents", Rule.from_cron("30 6 * * *", ZoneInfo("Europe/London")), RENTS)
 
 ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
     "take": (Right.SETTLE, _on(Stage.escalated, lambda desk, case: desk.take(case))),
@@ -294,10 +308,34 @@ ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
         Right.HAND_IN,
         _on(_rejected, lambda desk, batch: desk.rejects(batch, "csv")),
     ),
+    "reject rows taken out": (
+        Right.HAND_IN,
+        _on(_rejected, lambda desk, batch: list(desk.reject_rows(batch))),
+    ),
     "cancel a batch": (
         Right.ACT_ON_MANY,
         _on(Stage.case, lambda desk, case: desk.cancel_batch(_batch_of(desk, case), "wrong file")),
     ),
+    "change a batch": (
+        Right.ACT_ON_MANY,
+        _on(
+            Stage.case,
+            lambda desk, case: desk.begin_change(
+                BulkAction.SET_PRIORITY, PauseKind.BATCH, _batch_of(desk, case), "promised", "5"
+            ),
+        ),
+    ),
+    "change a workflow": (
+        Right.ACT_ON_MANY,
+        _on(
+            Stage.case,
+            lambda desk, _: desk.begin_change(
+                BulkAction.SET_PRIORITY, PauseKind.WORKFLOW, RENTS, "promised", "5"
+            ),
+        ),
+    ),
+    "run what failed again": (Right.HAND_IN, _on(_failed, lambda desk, _: desk.run_again(PLAN, RUN_AT))),
+    "note what failed": (Right.HAND_IN, _on(_failed, lambda desk, _: desk.note_seen(PLAN))),
     "begin a bulk action over a filter": (
         Right.ACT_ON_MANY,
         _on(
@@ -374,6 +412,7 @@ def test_every_action_of_one_case_is_tried_above() -> None:
     looks = {
         "may",
         "check",
+        "check_may_run",
         "workflows_with",
         "find_batch",
         "preview_selection",
@@ -395,6 +434,9 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "paused",
         "broken",
         "count_held",
+        "at_risk",
+        "risk_of",
+        "late",
         "story_of",
         "search",
         "find_references",

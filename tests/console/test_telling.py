@@ -88,8 +88,15 @@ def to_mail(ledger: Ledger, mail: MailServer) -> Teller:
     return teller(ledger, mail, [f"mailto:{TEAM}"])
 
 
-def teller(ledger: Ledger, mail: MailServer, to: list[str], name: str = "me", seconds: int = 5) -> Teller:
-    told = [TellSettings(what=tuple(What), to=tuple(map(SecretStr, to)))]
+def teller(
+    ledger: Ledger,
+    mail: MailServer,
+    to: list[str],
+    name: str = "me",
+    seconds: int = 5,
+    what: tuple[What, ...] = tuple(one for one in What if one is not What.HOURLY),
+) -> Teller:
+    told = [TellSettings(what=what, to=tuple(map(SecretStr, to)))]
     smtp = SmtpSettings(
         host="127.0.0.1", port=mail.port, encryption="none", sender="casehand@council.example"
     )
@@ -459,6 +466,26 @@ def test_the_summary_says_how_things_stand(
     _assert_nothing_personal(ledger, mail.letters)
 
 
+def test_the_hourly_summary_comes_once_after_each_hour_in_which_anything_happened(
+    ledger: Ledger, mail: MailServer, clock: Callable[..., None], escalate: Callable[..., str]
+) -> None:
+    one = teller(ledger, mail, [f"mailto:{TEAM}"], what=(What.HOURLY,))
+    one.turn()
+    assert mail.letters == []
+    clock(minutes=50)
+    escalate("HB000105", priority=1)
+    for _ in range(18):
+        one.turn()
+        clock(minutes=10)
+
+    subjects = [letter["Subject"] for letter in mail.to(TEAM)]
+    assert subjects == ["Casehand at 10:00am on 2 November 2026: 1 case for a person"]
+    text = mail.to(TEAM)[0].get_content()
+    assert "Done by the robot in the last hour: 0" in text
+    assert "Put before a person in that time: 1" in text
+    _assert_nothing_personal(ledger, mail.letters)
+
+
 def test_a_teller_killed_between_sending_and_writing_it_down_tells_again_with_the_same_id_and_never_less(
     ledger: Ledger,
     ledger_url: str,
@@ -570,6 +597,7 @@ def _case(ledger: Ledger, case: str, reference: str, now: datetime) -> dict[str,
         "workflow": WORKFLOW,
         "state": State.QUEUED,
         "priority": 0,
+        "may_be_late": True,
         "not_before": now,
         "attempts": 0,
         "failures": 0,

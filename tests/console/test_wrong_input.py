@@ -17,7 +17,8 @@ RENT_CHANGE = "housing-benefit/rent-change"
 
 def test_an_unknown_workflow_is_answered_with_the_nearest_names(casehand: Any, refuses: Refuses) -> None:
     line = refuses("enqueue", "housing-benefit/rent-chnage", casehand.file("T001,1.00,pay"))
-    assert line == f"there is no workflow 'housing-benefit/rent-chnage': did you mean {RENT_CHANGE}?"
+    near = f"{RENT_CHANGE} or housing-benefit/stop-notice"
+    assert line == f"there is no workflow 'housing-benefit/rent-chnage': did you mean {near}?"
     installed = casehand.run("enqueue", "housing-benefit/rent-chnage", "tasks.csv")
     assert (installed.returncode, installed.stderr) == (1, f"casehand: {line}\n")
 

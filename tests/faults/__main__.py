@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from time import monotonic
 
+from postgres import MANY_PEOPLE, a_postgres, fresh_database, postgres_programs
+
 from faults.cell import Cell
 from faults.fault import Fault, faults
 from faults.moment import Moment
-from faults.postgres import fresh_database, postgres
 from faults.stage import Stage
 from faults.table import Table, fill
 
@@ -65,11 +66,11 @@ def _ledgers(which: str, home: Path, stack: ExitStack) -> Iterator[tuple[str, st
     if which in ("sqlite", "both"):
         yield "sqlite", f"sqlite:///{home / 'ledger.db'}"
     if which in ("postgresql", "both"):
-        url = stack.enter_context(postgres())
-        if url is None:
+        if postgres_programs() is None:
             say("postgresql: not played, since PostgreSQL is not installed (Debian's package is postgresql)")
-        else:
-            yield "postgresql", fresh_database(url)
+            return
+        url = stack.enter_context(a_postgres(*MANY_PEOPLE))
+        yield "postgresql", fresh_database(url)
 
 
 def _play(ledger: str, url: str, home: Path, asked: argparse.Namespace) -> Table:

@@ -15,7 +15,17 @@ import pytest
 from sqlalchemy import event, func, select
 
 from casehand.exceptions import CasehandError
-from casehand.queue import assignments, bulk, bulk_turn, commits, endings, escalations, leases, schema
+from casehand.queue import (
+    assignments,
+    attempts,
+    bulk,
+    bulk_turn,
+    commits,
+    endings,
+    escalations,
+    leases,
+    schema,
+)
 from casehand.queue.attempts import Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.bulk import (
@@ -51,7 +61,7 @@ WHY = "the wrong file"
 
 
 def work_through(ledger: Ledger, which: str) -> None:
-    bulk_turn.turn(ledger, "worker-1")
+    bulk_turn.turn(ledger, "worker-1", timedelta(minutes=1))
     assert find_bulk(ledger, which).state is BulkState.DONE
 
 
@@ -258,6 +268,9 @@ def test_each_action_does_to_each_case_what_it_does_to_one(
         (BulkAction.SET_DUE, None, "with the time zone"),
         (BulkAction.SET_PRIORITY, "high", "a whole number"),
         (BulkAction.SET_PRIORITY, "1001", "from -1000 to 1000"),
+        (BulkAction.PUT_OFF, "2026-12-24", "with the time zone"),
+        (BulkAction.PUT_OFF, "1999-12-24T12:00+00:00", "a year from 2000"),
+        (BulkAction.RETURN, "soon", "or 'late'"),
         (BulkAction.CANCEL, "something", "nothing more than a reason"),
     ],
 )
@@ -560,11 +573,13 @@ def test_power_cut_at_each_statement_of_a_turn_leaves_nothing_half_done(
         BulkAction.HAND_ON: "p.sample",
         BulkAction.SET_DUE: "2026-12-24T12:00:00+00:00",
         BulkAction.SET_PRIORITY: "7",
+        BulkAction.PUT_OFF: "2026-12-24T12:00:00+00:00",
     }
+    state = State.QUEUED if action is BulkAction.PUT_OFF else State.ESCALATED
     cases = [take_in(f"HB{number:06}") for number in range(2)]
-    for case in cases:
+    for case in cases if state is State.ESCALATED else []:
         escalate(case)
-    which = begin(ledger, action, BulkFilter(state=State.ESCALATED), WHY, "s.sample", values.get(action))
+    which = begin(ledger, action, BulkFilter(state=state), WHY, "s.sample", values.get(action))
     cuts = 0
     for moment in range(1, 500):
         left = moment
@@ -604,3 +619,19 @@ def assert_audit_and_list_agree(ledger: Ledger, which: str) -> None:
 
 def test_states_are_given_for_every_action() -> None:
     assert set(STATES) == set(bulk_turn._DO) == set(BulkAction)
+
+
+def test_what_is_queued_is_put_off_and_what_is_in_work_is_left_alone(
+    ledger: Ledger, take_in: TakeIn, row_of: Callable[[str], Any]
+) -> None:
+    until = datetime(2026, 12, 24, 12, tzinfo=UTC)
+    queued, working = take_in("HB000001"), take_in("HB000002")
+    selected = begin(ledger, BulkAction.PUT_OFF, [queued, working], WHY, "s.sample", until.isoformat())
+    assert attempts.begin(ledger, working, 1, "worker-1") is not None
+
+    work_through(ledger, selected)
+
+    assert row_of(queued).not_before == until
+    assert attempts.begin(ledger, queued, 1, "worker-1") is None
+    (refused,) = outcomes(ledger, selected, Came.REFUSED)
+    assert refused.why == "the case is working: only one that is queued can be put off"

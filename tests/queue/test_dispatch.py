@@ -220,7 +220,7 @@ def test_a_job_of_somebody_else_in_the_queue_disturbs_nothing(
     case = take_in()
 
     assert dispatcher.top_up() == 1
-    assert dispatcher.queue.get_job_ids() == ["foreign", f"{case}-1"]
+    assert dispatcher.queue.get_job_ids() == [f"{case}-1", "foreign"]
 
 
 def test_several_that_top_up_at_once_lose_nothing_and_each_case_begins_once(

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -197,6 +197,41 @@ def test_priority_and_times_go_to_every_case(ledger: Ledger, tmp_path: Path) -> 
     assert (second.priority, second.not_before, second.due) == (0, NOW, None)
 
 
+def test_each_case_is_due_when_the_rule_of_its_workflow_says_and_a_row_for_which_that_fails_is_rejected(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    def a_week_after(data: Any) -> datetime | None:
+        if data.note == "undated":
+            return None
+        if data.note == "wrong":
+            raise KeyError(data.claim)
+        return datetime.combine(data.from_date, datetime.min.time(), UTC) + timedelta(days=7)
+
+    rows = (rent(1), rent(2, note="wrong"), rent(3, note="undated"), rent(4, day="13/04/2026"))
+    taken = take_in(ledger, write_rents(tmp_path / "rents.csv", *rows), due_of=a_week_after)
+
+    assert (taken.accepted, taken.rejected) == (3, 1)
+    due = {case.reference: case.due for case in rows_of(ledger, schema.cases)}
+    assert due == {
+        "HB000001": datetime(2026, 4, 13, tzinfo=UTC),
+        "HB000003": None,
+        "HB000004": datetime(2026, 4, 20, tzinfo=UTC),
+    }
+    (rejected,) = rows_of(ledger, schema.rejections)
+    assert (rejected.line, rejected.reference) == (3, "HB000002")
+    assert rejected.reason == "the workflow cannot work out by when it is due (KeyError)"
+
+
+def test_what_is_given_with_the_file_goes_before_the_rule(ledger: Ledger, tmp_path: Path) -> None:
+    friday = NOW + timedelta(days=5)
+    path = write_rents(tmp_path / "rents.csv", rent(125))
+
+    take_in(ledger, path, due=friday, due_of=lambda data: NOW, may_be_late=True)
+
+    (case,) = rows_of(ledger, schema.cases)
+    assert (case.due, case.may_be_late) == (friday, True)
+
+
 def test_an_excel_file_is_taken_in_like_any_other(ledger: Ledger, tmp_path: Path) -> None:
     class Payment(BaseModel):
         account: str
@@ -318,6 +353,19 @@ def put_in_state(ledger: Ledger, reference: str, state: str) -> None:
         connection.execute(
             update(schema.cases).where(schema.cases.c.reference == reference).values(state=state)
         )
+
+
+def test_postgresql_knows_how_many_cases_there_are_from_the_first_moment(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    with opened(new_database()) as ledger:
+        take_in(ledger, write_rents(tmp_path / "rents.csv", *(rent(number) for number in range(1_000))))
+        with ledger.reading() as connection:
+            known = connection.exec_driver_sql(
+                "SELECT reltuples FROM pg_class WHERE relname = 'cases'"
+            ).scalar()
+
+    assert known == 1_000
 
 
 # -- one transaction or none ----------------------------------------------------------------------------

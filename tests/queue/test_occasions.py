@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from casehand.queue import breaker, escalations, occasions, pauses, schema
 from casehand.queue.attempts import Begun
@@ -16,6 +16,8 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.messages import Wording, Writing, write
 from casehand.queue.occasions import Occasion, What
 from casehand.queue.pauses import PauseKind
+from casehand.queue.policy import BatchStop
+from casehand.queue.stopping import stop_if_wrong
 
 WORKFLOW = "housing-benefit/rent-change"
 OTHER = "council-tax/single-person"
@@ -162,8 +164,9 @@ def test_only_the_workflows_asked_for_are_told_of(
     ledger: Ledger, take_in: TakeIn, escalate: Escalate
 ) -> None:
     make_known(ledger, OTHER, ["tax"], timedelta(minutes=5))
-    escalate(take_in("HB000001", priority=1, due=ledger.clock() - timedelta(hours=1)))
-    escalate(take_in("CT000001", priority=1, workflow=OTHER, due=ledger.clock() - timedelta(hours=1)))
+    late: dict[str, Any] = {"due": ledger.clock() - timedelta(hours=1), "may_be_late": True}
+    escalate(take_in("HB000001", priority=1, **late))
+    escalate(take_in("CT000001", priority=1, workflow=OTHER, **late))
     pauses.pause(ledger, PauseKind.BOT, "benefits", "upgrade", "a person")
     pauses.pause(ledger, PauseKind.BOT, "tax", "upgrade", "a person")
 
@@ -207,6 +210,7 @@ def test_the_standing_counts_what_a_summary_tells(
         "overdue": 1,
         "urgent": 1,
         "done": 1,
+        "asked": 3,
         "oldest": ledger.clock(),
         "bots": ("benefits",),
     }
@@ -236,6 +240,30 @@ def test_the_one_thing_that_is_new_is_found_among_ten_thousand_that_were_told(
     escalate(take_in("HB999999", priority=1))
 
     assert [one.name for one in untold(ledger, What.ESCALATION)] == ["HB999999"]
+
+
+def test_a_batch_that_stopped_itself_is_told_of_once_until_somebody_resumes_it(
+    ledger: Ledger, known: str, take_in: TakeIn, escalate: Escalate
+) -> None:
+    make_known(ledger, known, ["benefits"], timedelta(minutes=5), stop=BatchStop(share=0, first=1))
+    pauses.pause(ledger, PauseKind.BATCH, "by-hand", "a look", "a person")
+    case = take_in("HB000001", batch="november")
+    escalate(case)
+    assert untold(ledger, What.STOPPED) == []
+    assert stop_if_wrong(ledger, case)
+
+    (found,) = untold(ledger, What.STOPPED)
+
+    assert (found.subject, found.since, found.workflow) == ("november", ledger.clock(), WORKFLOW)
+    assert untold(ledger, What.STOPPED, frozenset({OTHER})) == []
+    assert tell(ledger, What.STOPPED) == 1
+    assert untold(ledger, What.STOPPED) == []
+    with ledger.reading() as connection:
+        standing = select(schema.told.c.subject).where(occasions.still_stands(ledger.clock()))
+        assert connection.execute(standing).scalars().all() == ["november"]
+    pauses.resume(ledger, PauseKind.BATCH, "november", "a person")
+    with ledger.reading() as connection:
+        assert connection.execute(standing).scalars().all() == []
 
 
 def _set_due(ledger: Ledger, due: datetime, reference: str | None = None) -> None:

@@ -127,3 +127,19 @@ def test_of_very_many_refused_rows_the_first_are_listed_and_all_counted(
     monkeypatch.setattr(previews, "MOST_REFUSED", 3)
     found = look(ledger, rents(tmp_path, *["HB1,1.00,2026-04-06"] * 10))
     assert (found.rejected, [one.line for one in found.refused]) == (10, [2, 3, 4])
+
+
+def test_a_row_for_which_the_rule_of_the_due_date_fails_is_refused_as_it_then_is(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    def not_in_may(data: Any) -> None:
+        if data.from_date.month == 5:
+            raise ValueError(data.claim)
+
+    path = rents(tmp_path, "HB000001,1.00,2026-04-06", "HB000002,1.00,2026-05-06")
+    found = preview(ledger, path=path, due_of=not_in_may, **ASKED)
+    taken = hand_in(ledger, path=path, by="s.sample@example.test", due_of=not_in_may, **ASKED)
+
+    assert (found.accepted, found.rejected) == (taken.accepted, taken.rejected) == (1, 1)
+    assert found.refused == rejections_of(ledger, taken.batch)
+    assert found.refused[0].reason == "the workflow cannot work out by when it is due (ValueError)"

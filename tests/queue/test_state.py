@@ -6,6 +6,7 @@ from casehand.queue.state import MOVES, OPEN, IllegalMove, State, check_move
 
 ALLOWED = {
     ("queued", "working"),
+    ("queued", "escalated"),
     ("queued", "cancelled"),
     ("working", "done"),
     ("working", "queued"),

@@ -39,6 +39,7 @@ def many(ledger: Ledger, take_in: Callable[..., str], escalate: Callable[..., An
         case = take_in(
             f"HB{number:06}",
             due=due,
+            may_be_late=True,
             priority=number % 2,
             handed_in_at=now - timedelta(hours=number % 7),
             workflow="housing/one" if number % 2 else "housing/two",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from casehand import Bot, CasehandError
-from casehand.workflows.installed import find_workflow, installed_bots, installed_workflows
+from casehand.workflows.installed import find_workflow, installed_workflows, needed_bots
 
 MODULE = '''
 from casehand import Case, CaseData, workflow
@@ -88,7 +88,7 @@ def test_a_fault_deep_in_a_package_is_named_in_one_line(write: Write) -> None:
 
 def test_the_nearest_names_are_offered() -> None:
     installed = installed_workflows()
-    with pytest.raises(CasehandError, match=r"did you mean housing-benefit/rent-change\?$"):
+    with pytest.raises(CasehandError, match=r"rent-change or housing-benefit/stop-notice\?$"):
         find_workflow(installed, "housing-benefits/rent-chnage")
     with pytest.raises(CasehandError, match="set CASEHAND_WORKFLOWS"):
         find_workflow({}, "anything")
@@ -106,4 +106,4 @@ def test_two_bots_of_one_name_are_refused() -> None:
             self.bots = {"bot": bot}
 
     with pytest.raises(CasehandError, match="two bots are named benefits"):
-        installed_bots([Workflows(First), Workflows(Second)])  # type: ignore[list-item]
+        needed_bots([Workflows(First), Workflows(Second)])  # type: ignore[list-item]

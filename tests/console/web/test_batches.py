@@ -398,7 +398,12 @@ def test_results_are_given_out_whole_and_the_audit_says_so(
         (me, "took out results", "as xlsx"),
         (me, "took out results", "as csv"),
     ]
-    for kind in ("exe", "json", "csv.exe"):
+    told = client.get(f"/batches/{RENTS}/results.json")
+    assert told.headers["content-disposition"] == f'attachment; filename="{RENTS}-results.json"'
+    assert [one["line"] for one in told.json()] == list(range(2, 24))
+    assert (told.json()[0]["came"], told.json()[0]["result"]) == ("done", {"weekly_award": "112.40"})
+    assert [one["Casehand: line"] for one in client.get(f"/batches/{RENTS}/rejects.json").json()] == [22, 23]
+    for kind in ("exe", "tsv", "csv.exe"):
         assert client.get(f"/batches/{RENTS}/results.{kind}").status_code == 404
 
 

@@ -169,7 +169,7 @@ PAGES = (
         Shown(
             f"many-{action.replace(' ', '-')}", f"/bulk/new?batch={RENTS}&action={action.replace(' ', '+')}"
         )
-        for action in ("cancel", "return", "close", "hand on", "set due", "set priority")
+        for action in ("cancel", "return", "close", "hand on", "set due", "set priority", "put off")
     ),
     Shown("many-wrong", f"/bulk/new?batch={RENTS}&action=close", goes=_press("Close 5 cases")),
     Shown("many-begun", f"/bulk/new?batch={RENTS}&action=return", goes=lambda page: _begin(page)),

@@ -123,6 +123,7 @@ WORDS = (
         "hand on",
         "set due",
         "set priority",
+        "put off",
         "//elsewhere.test",
         "/\\elsewhere.test",
     ),

@@ -10,9 +10,12 @@ from samples import BOT, PERMIT, RENT
 from sqlalchemy import delete, event, insert, update
 
 from casehand.console.rights import Role
-from casehand.queue import audit, schema
+from casehand.queue import audit, schedules, schema
 from casehand.queue.audit import EntryFilter
+from casehand.queue.calendar import LONDON
 from casehand.queue.pauses import PauseKind, is_paused
+from casehand.queue.rules import Rule
+from casehand.queue.schedules import Plan
 
 PageFor = Callable[..., Page]
 ClientFor = Callable[..., Any]
@@ -57,12 +60,14 @@ def test_it_says_what_is_paused_why_by_whom_since_when_and_how_many_wait(page_fo
         (PauseKind.BOT, BOT, f"bot {BOT}"),
         (PauseKind.WORKFLOW, RENT, f"workflow {RENT}"),
         (PauseKind.BATCH, "rent-changes-2026-11-22", "batch rent-changes-2026-11-22"),
+        (PauseKind.SCHEDULE, "nightly-rents", "schedule nightly-rents"),
         (PauseKind.EVERYTHING, "*", "everything"),
     ],
 )
 def test_each_is_paused_with_a_reason_and_let_go(
     page_for: PageFor, served: Any, kind: PauseKind, name: str, subject: str, scripts: bool
 ) -> None:
+    schedules.note(served.ledger, Plan("nightly-rents", Rule.from_cron("30 2 * * *", LONDON), RENT))
     page = page_for("supervisor", java_script_enabled=scripts)
     page.goto("/pausing")
     title = "Pause everything" if kind is PauseKind.EVERYTHING else f"Pause a {kind}"
@@ -70,13 +75,13 @@ def test_each_is_paused_with_a_reason_and_let_go(
     page.get_by_role("button", name=title).click()
     expect(page.get_by_role("alert")).to_contain_text("Enter why it is paused")
     assert not is_paused(served.ledger, kind, name)
-    if kind in (PauseKind.BOT, PauseKind.WORKFLOW):
+    if kind in (PauseKind.BOT, PauseKind.WORKFLOW, PauseKind.SCHEDULE):
         page.get_by_label(f"Which {kind}").select_option(name)
     elif kind is PauseKind.BATCH:
         page.get_by_label("Which batch").fill(name)
     page.get_by_label("Why").fill("the system is changed")
     page.get_by_role("button", name=title).click()
-    expect(page.get_by_role("alert")).to_contain_text("Cases in work are finished")
+    expect(page.get_by_role("alert")).to_contain_text("Paused. Cases in work are finished")
     assert is_paused(served.ledger, kind, name)
     assert entry(served, subject) == (ME, "paused", "the system is changed")
 
@@ -183,7 +188,7 @@ def test_a_supervisor_of_one_workflow_holds_back_only_that(
     assert ours.status_code == 303
 
 
-@pytest.mark.parametrize("kind", ["", "schedule", "<script>", "everything\0"])
+@pytest.mark.parametrize("kind", ["", "calendar", "<script>", "everything\0"])
 def test_what_cannot_be_paused_leads_back(
     client_for: ClientFor, served: Any, somebody: Any, kind: str
 ) -> None:

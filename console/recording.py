@@ -1,0 +1,118 @@
+"""`casehand record`: what a person does in a system, as screens of its bot, and as a HAR file to test against."""
+
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from casehand.bots.bot import Account, Bot
+from casehand.console.office import Office
+from casehand.exceptions import CasehandError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(record)
+
+
+def record(
+    bot: Annotated[str, typer.Argument(help="The bot, by its name.")],
+    to: Annotated[
+        Path | None, typer.Option(help="A new file for the screens; else they are printed.")
+    ] = None,
+    har: Annotated[
+        Path | None,
+        typer.Option(help="A new HAR file for the session, with personal data replaced, to test against."),
+    ] = None,
+    personal: Annotated[
+        list[str] | None,
+        typer.Option(help="A further text to be replaced in the HAR file, such as a name; once for each."),
+    ] = None,
+) -> None:
+    """Open a system signed in, in a window, and turn what you do there into screens of its bot.
+
+    Close the window to end, or press Ctrl+C. What comes of it is a start that a person edits.
+    """
+    office = Office()
+    settings, bots = office.settings, office.bots
+    if bot not in bots:
+        raise CasehandError(f"there is no bot {bot!r}: the bots here are {', '.join(sorted(bots)) or 'none'}")
+    for file in filter(None, (to, har)):
+        _must_be_new(file)
+    given = settings.for_bot(bot)
+    account = Account(given.accounts[0].username, given.accounts[0].password)
+    office.desk.begin_recording(bot)
+    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
+        raw = Path(folder) / "session.har" if har else None
+        screens = _record(bots[bot], given.url, account, settings.browser, raw)
+        if to is None:
+            typer.echo(screens)
+        else:
+            _write(to, screens)
+            typer.echo(f"The screens are in {to}: edit them, they are a start.", err=True)
+        if har is not None and raw is not None:
+            _keep(raw, har, account, personal or [])
+
+
+def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har: Path | None) -> str:
+    from casehand.bots.chromium import find_browser_with_window
+    from casehand.bots.driver import start_driver
+    from casehand.bots.recorder import recorder, until_closed
+    from casehand.bots.screens import write_screens
+
+    found = find_browser_with_window(browser)
+    over = Event()
+    signal.signal(signal.SIGINT, lambda number, frame: over.set())
+    playwright = start_driver()
+    try:
+        with recorder(playwright, bot, url, account, found, har) as (page, recording):
+            typer.echo(
+                "Do in the window what the bot is to do, and close it when you are done, or press Ctrl+C here.",
+                err=True,
+            )
+            typer.echo("It is the system itself: what you save there is saved.", err=True)
+            until_closed(page, over.is_set)
+    finally:
+        playwright.stop()
+    known = {account.username: "self.account.username"}
+    known[account.password.get_secret_value()] = "self.account.password.get_secret_value()"
+    return write_screens(recording.events, bot.__name__, bot.__module__, known)
+
+
+def _keep(raw: Path, har: Path, account: Account, personal: list[str]) -> None:
+    from casehand.bots.har import as_text, clean
+
+    if not raw.exists():
+        raise CasehandError(
+            "the browser ended before the session was kept: record it again, and close the window only"
+        )
+    secrets = (account.password.get_secret_value(),)
+    cleaned = clean(json.loads(raw.read_text()), secrets, dict.fromkeys(personal, "text"))
+    _write(har, as_text(cleaned.har))
+    for original, (kind, invention) in cleaned.replacements.by.items():
+        if times := cleaned.replacements.times[original]:
+            typer.echo(f"{kind}: {original} -> {invention} ({times} times)", err=True)
+    for kind in sorted(set(cleaned.left_out)):
+        typer.echo(f"left out, since it cannot be searched: {kind}", err=True)
+    typer.echo(f"The session is in {har}: read it before you pass it on.", err=True)
+
+
+def _must_be_new(file: Path) -> None:
+    if file.exists():
+        raise CasehandError(f"{file} is there already: give another name, nothing is written over")
+    if not file.absolute().parent.is_dir():
+        raise CasehandError(f"{file.absolute().parent} is no folder: make it first")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+            os.fsync(opened.fileno())
+    except OSError as error:
+        raise CasehandError(f"{file} cannot be written ({error.strerror}): give another name") from None

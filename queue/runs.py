@@ -1,0 +1,283 @@
+"""Runs: a slot of a schedule in somebody's hands, kept by a lease, and how it ended."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from json import dumps, loads
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
+
+from casehand.exceptions import CasehandError
+from casehand.queue import audit, schema
+from casehand.queue.ledger import Ledger
+from casehand.queue.schedules import OPEN, Overlap, Plan, RunState, has_cases_to_work, is_held_back, lock
+
+Slots = schema.schedule_slots.c
+
+LEASE = timedelta(seconds=60)
+"""How long a run stays with a scheduler that is not heard of."""
+
+MOST_TRIES = 4
+"""So often a run is begun: its scheduler may have died of it, or the system may have failed."""
+
+LONGEST_SAID = 500
+
+NOT_SEEN = {"concerns": False, "seen_at": None, "seen_by": None}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A slot in a scheduler's hands."""
+
+    schedule: str
+    at: datetime
+    holder: str
+    tries: int  #: this one too
+
+    @property
+    def key(self) -> str:
+        """What its batches are known by, whoever hands them in."""
+        return f"schedule {self.schedule} {self.at.isoformat()}"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    state: RunState  #: DONE or FAILED
+    said: str  #: one line, of which nothing is of a case
+    accepted: int = 0
+    rejected: int = 0
+    batches: tuple[str, ...] = ()
+
+    @property
+    def concerns(self) -> bool:
+        """Whether a person must know."""
+        return self.state is RunState.FAILED or self.rejected > 0
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """What became of a slot, as people are shown it."""
+
+    schedule: str
+    at: datetime
+    workflow: str
+    state: RunState
+    not_before: datetime
+    tries: int
+    begun_at: datetime | None
+    ended_at: datetime | None
+    accepted: int
+    rejected: int
+    batches: list[str]
+    said: str | None
+    waits_for_a_person: bool
+
+
+def take(ledger: Ledger, plan: Plan, holder: str) -> Run | None:
+    """The oldest slot that is to be run, or one whose scheduler was lost, in this holder's hands; None for none.
+
+    The runs of one schedule come one after another, in their order.
+    """
+    with ledger.reading() as connection:
+        if _next(connection, plan) is None:
+            return None
+    with ledger.writing() as connection:
+        lock(connection, plan)
+        now = ledger.clock()
+        row = _next(connection, plan)
+        if row is None or not _may_begin(connection, plan, row, now):
+            return None
+        if row.tries >= MOST_TRIES:
+            _give_up(connection, plan, row, now)
+            return None
+        return _begin(connection, row, now, holder)
+
+
+def tries_again_at(ledger: Ledger, plan: Plan) -> datetime | None:
+    """When the slot that comes next is begun again, where it has failed in a way that may pass; else None."""
+    with ledger.reading() as connection:
+        row = _next(connection, plan)
+    is_tried = row is not None and row.state == RunState.WAITING and row.tries > 0
+    return row.not_before if row is not None and is_tried else None
+
+
+def renew(ledger: Ledger, run: Run) -> bool:
+    """Keep it for longer; False when it is somebody else's by now."""
+    return _change(ledger, run, until=ledger.clock() + LEASE)
+
+
+def end(ledger: Ledger, run: Run, ended: Ended) -> bool:
+    """Write how it ended; False when it was somebody else's by then."""
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        changed = connection.execute(
+            update(schema.schedule_slots)
+            .where(*_is(run))
+            .values(
+                state=ended.state,
+                ended_at=now,
+                until=None,
+                accepted=ended.accepted,
+                rejected=ended.rejected,
+                batches=dumps(list(ended.batches)),
+                said=ended.said[:LONGEST_SAID],
+                concerns=ended.concerns,
+            )
+        )
+        if changed.rowcount and ended.state is RunState.FAILED:
+            _record_failure(connection, now, run.schedule, ended.said)
+        return changed.rowcount == 1
+
+
+def put_off(ledger: Ledger, run: Run, until: datetime, why: str, *, is_try: bool) -> bool:
+    """Have it begin again at `until`; a try counts, and to have found a system closed is none."""
+    tries = run.tries if is_try else run.tries - 1
+    said = why[:LONGEST_SAID]
+    return _change(
+        ledger, run, state=RunState.WAITING, holder=None, until=None, not_before=until, tries=tries, said=said
+    )
+
+
+def run_again(ledger: Ledger, schedule: str, at: datetime, by: str) -> None:
+    """Have a slot that failed or was skipped run after all. Raises CasehandError when it is neither."""
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        changed = connection.execute(
+            update(schema.schedule_slots)
+            .where(Slots.schedule == schedule, Slots.at == at)
+            .where(Slots.state.in_((RunState.FAILED, RunState.SKIPPED)))
+            .values(state=RunState.WAITING, not_before=now, tries=0, ended_at=None, **NOT_SEEN)
+        )
+        if not changed.rowcount:
+            raise CasehandError(
+                f"the run of {schedule} neither failed nor was skipped: see `casehand schedule`"
+            )
+        audit.record(connection, now, by, "run again", f"schedule {schedule}")
+
+
+def note_seen(ledger: Ledger, schedule: str, by: str) -> int:
+    """Note that a person knows of the runs that went wrong; returns how many those were."""
+    with ledger.writing() as connection:
+        now = ledger.clock()
+        seen = connection.execute(
+            update(schema.schedule_slots)
+            .where(Slots.schedule == schedule, *_waits_for_a_person())
+            .values(seen_at=now, seen_by=by)
+        )
+        if seen.rowcount:
+            audit.record(connection, now, by, "failed runs seen", f"schedule {schedule}")
+        return seen.rowcount
+
+
+def runs_of(ledger: Ledger, schedule: str, limit: int) -> list[RunLine]:
+    """What became of the latest slots of a schedule, latest first."""
+    query = select(schema.schedule_slots).where(Slots.schedule == schedule)
+    return _lines(ledger, query.order_by(Slots.at.desc()).limit(limit))
+
+
+def run_at(ledger: Ledger, schedule: str, at: datetime) -> RunLine | None:
+    """What became of a slot; None when nobody has written it."""
+    found = _lines(ledger, select(schema.schedule_slots).where(Slots.schedule == schedule, Slots.at == at))
+    return found[0] if found else None
+
+
+def unseen(ledger: Ledger, workflows: Collection[str] | None = None) -> list[RunLine]:
+    """The runs that went wrong and that nobody has said he knows of, oldest first."""
+    query = select(schema.schedule_slots).where(*_waits_for_a_person())
+    if workflows is not None:
+        query = query.where(Slots.workflow.in_(workflows))
+    return _lines(ledger, query.order_by(Slots.schedule, Slots.at))
+
+
+def _next(connection: Connection, plan: Plan) -> Row[Any] | None:
+    """The slot that somebody has in hand, or else the oldest that is to be run."""
+    there = select(schema.schedule_slots).where(Slots.schedule == plan.name, Slots.state.in_(OPEN))
+    first = (Slots.state != RunState.RUNNING, Slots.at)
+    return connection.execute(there.order_by(*first).limit(1)).first()
+
+
+def _may_begin(connection: Connection, plan: Plan, row: Row[Any], now: datetime) -> bool:
+    if row.state == RunState.RUNNING:
+        return bool(row.until < now)
+    if row.not_before > now or is_held_back(connection, plan):
+        return False
+    return plan.overlap is not Overlap.WAIT or not has_cases_to_work(connection, plan)
+
+
+def _begin(connection: Connection, row: Row[Any], now: datetime, holder: str) -> Run | None:
+    tries = row.tries + 1
+    begun = connection.execute(
+        update(schema.schedule_slots)
+        .where(Slots.schedule == row.schedule, Slots.at == row.at)
+        .where(Slots.state == row.state, Slots.tries == row.tries)
+        .values(
+            state=RunState.RUNNING,
+            holder=holder,
+            until=now + LEASE,
+            tries=tries,
+            begun_at=row.begun_at or now,
+        )
+    )
+    return Run(row.schedule, row.at, holder, tries) if begun.rowcount else None
+
+
+def _give_up(connection: Connection, plan: Plan, row: Row[Any], now: datetime) -> None:
+    why = f"it was begun {row.tries} times, and whoever ran it was lost each time"
+    connection.execute(
+        update(schema.schedule_slots)
+        .where(Slots.schedule == row.schedule, Slots.at == row.at)
+        .values(state=RunState.FAILED, ended_at=now, until=None, said=why, concerns=True)
+    )
+    _record_failure(connection, now, plan.name, why)
+
+
+def _record_failure(connection: Connection, now: datetime, schedule: str, why: str) -> None:
+    by = f"schedule {schedule}"
+    audit.record(connection, now, by, "run failed", by, reason=why[:LONGEST_SAID])
+
+
+def _change(ledger: Ledger, run: Run, **values: Any) -> bool:
+    with ledger.writing() as connection:
+        changed = connection.execute(update(schema.schedule_slots).where(*_is(run)).values(**values))
+        return changed.rowcount == 1
+
+
+def _is(run: Run) -> Sequence[ColumnElement[bool]]:
+    return (
+        Slots.schedule == run.schedule,
+        Slots.at == run.at,
+        Slots.state == RunState.RUNNING,
+        Slots.holder == run.holder,
+        Slots.tries == run.tries,
+    )
+
+
+def _waits_for_a_person() -> Sequence[ColumnElement[bool]]:
+    # Word for word the condition of the partial index.
+    return Slots.concerns, Slots.seen_at.is_(None)
+
+
+def _lines(ledger: Ledger, query: Select[Any]) -> list[RunLine]:
+    with ledger.reading() as connection:
+        return [_line(row) for row in connection.execute(query)]
+
+
+def _line(row: Row[Any]) -> RunLine:
+    return RunLine(
+        schedule=row.schedule,
+        at=row.at,
+        workflow=row.workflow,
+        state=RunState(row.state),
+        not_before=row.not_before,
+        tries=row.tries,
+        begun_at=row.begun_at,
+        ended_at=row.ended_at,
+        accepted=row.accepted,
+        rejected=row.rejected,
+        batches=loads(row.batches),
+        said=row.said,
+        waits_for_a_person=row.concerns and row.seen_at is None,
+    )
