@@ -198,6 +198,7 @@ class Results:
 class ClaimScreen(Screen):
     """One claim, as it was when it was last read."""
 
+    claimant: str
     status: str
     weekly_award: Decimal  #: in pounds
     rents: list[Rent]  #: the latest first
@@ -247,6 +248,7 @@ class ClaimScreen(Screen):
 
     def _take_in(self, rows: list[list[str]]) -> None:
         labelled = _labelled(rows)
+        self.claimant = labelled["Claimant"]
         self.status = labelled["Status"]
         self.weekly_award = _pounds(labelled["Weekly award"])
         rents = rows[rows.index(["Rent from", "Weekly rent"]) + 1 :]
