@@ -17,6 +17,7 @@ from casehand.fixtures.council_tax.accounts import Account, Property
 from casehand.fixtures.council_tax.server import CouncilTaxServer
 from casehand.fixtures.practice.options import Options
 from casehand.fixtures.practice.server import PracticeServer
+from casehand.fixtures.services.seed import move_request
 from casehand.fixtures.services.server import ServicesServer
 
 CASEHAND = Path(sys.executable).with_name("casehand")
@@ -77,10 +78,11 @@ def test_of_a_system_whose_pages_are_reached_by_forms_the_one_that_changes_somet
     account = Account(
         reference="70010001", house="P1001", people=("Mx Test Ash",), from_date=date(2024, 4, 1)
     )
+    request = move_request(1, "Mx Test Ash")
     with ExitStack() as serving:
         systems = {
             "COUNCIL_TAX": serving.enter_context(CouncilTaxServer(tmp_path / "tax", [house, new, account])),
-            "SERVICES": serving.enter_context(ServicesServer(tmp_path / "services", [])),
+            "SERVICES": serving.enter_context(ServicesServer(tmp_path / "services", [request])),
         }
         for name, one in systems.items():
             given = {"URL": one.url, "USERNAME": one.username, "PASSWORD": one.password}

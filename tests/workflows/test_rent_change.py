@@ -19,9 +19,7 @@ from casehand.testing import Work, faults
 from casehand.workflows.rent_change import RentChange, change_rent, check_rules, in_words
 
 STARTS = date(2026, 4, 6)
-CHANGE = RentChange(
-    claim="HB000001", weekly_rent=Decimal("105.00"), from_date=STARTS, claimant="Mx Test Ash"
-)
+CHANGE = RentChange(claim="HB000001", weekly_rent=Decimal("105.00"), from_date=STARTS, claimant="Mx Test Ash")
 LAST_YEARS = Rent(Decimal("100.00"), date(2025, 4, 7))
 COMMIT = "put the new rent on the claim"
 NUMBERS = range(410001, 410041)
@@ -116,9 +114,7 @@ def test_ten_per_cent_is_put_through(work: Work, change: RentChange, rent: str) 
 
 
 @pytest.mark.parametrize(("rent", "verb"), [("110.01", "rises"), ("89.99", "falls")])
-def test_more_than_ten_per_cent_is_asked_about(
-    work: Work, change: RentChange, rent: str, verb: str
-) -> None:
+def test_more_than_ten_per_cent_is_asked_about(work: Work, change: RentChange, rent: str, verb: str) -> None:
     above = change.model_copy(update={"weekly_rent": Decimal(rent)})
     asked = work(change_rent, above).should_have_asked(f"The rent {verb} by 10.1%. Put it through?")
     asked.should_have_changed_nothing()
