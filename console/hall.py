@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -228,13 +228,13 @@ def as_json(told: Rehearsed) -> dict[str, object]:
 
 def check_free(office: Office, workflow: Workflow) -> None:
     """Raise CasehandError when a bot that the workflow needs is not set up, closed, paused or in trouble."""
-    now, ledger = office.ledger.clock(), office.ledger
+    ledger = office.ledger
     if pauses.is_paused(ledger, PauseKind.EVERYTHING, ALL):
         raise CasehandError("everything is paused: see `casehand status`")
     broken = {one.bot for one in open_breakers(ledger)}
     for bot in workflow.bots.values():
         office.settings.for_bot(bot.name)
-        opens = bot.must_wait_until(now, workflow.timeout)
+        opens = _opens(office, bot, workflow.timeout)
         if opens is not None:
             when = opens.astimezone(office.settings.zone)
             raise CasehandError(f"the bot {bot.name} is closed until {when:%A %d %B at %H:%M}: try then")
@@ -244,6 +244,13 @@ def check_free(office: Office, workflow: Workflow) -> None:
             raise CasehandError(
                 f"the system of the bot {bot.name} fails case after case: try when it is well"
             )
+
+
+def _opens(office: Office, bot: type[Bot], length: timedelta) -> datetime | None:
+    try:
+        return bot.must_wait_until(office.ledger.clock(), length, office.desk.calendar.is_working_day)
+    except ValueError as error:
+        raise CasehandError(f"the hours of the bot {bot.name} cannot be kept to: {error}") from None
 
 
 @contextmanager
