@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from rents import CHANGE, ENDED, ORDINARY, QUESTION, THERE_ALREADY, row
 
-from casehand import Bot, Case, CaseData, workflow
-from casehand.console.hall import check_free
+from casehand import Bot
 from casehand.console.office import Office
+from casehand.console.place import check_free
 from casehand.exceptions import CasehandError
 from casehand.fixtures.council_tax.accounts import Account, Property
 from casehand.fixtures.council_tax.server import CouncilTaxServer
@@ -298,16 +298,7 @@ class NoHours(OfficeHours):
     hours = "some days"
 
 
-class Nothing(CaseData):
-    task: str
-
-
-@workflow("test/office-hours", reference="task")
-def in_office_hours(case: Case[Nothing], bot: OfficeHours) -> None: ...
-
-
-@workflow("test/no-hours", reference="task")
-def in_no_hours(case: Case[Nothing], bot: NoHours) -> None: ...
+A_CASE = timedelta(minutes=5)
 
 
 def test_a_rehearsal_keeps_a_bots_working_days_by_the_councils_calendar(
@@ -320,11 +311,11 @@ def test_a_rehearsal_keeps_a_bots_working_days_by_the_councils_calendar(
             monkeypatch.setenv(f"CASEHAND_BOT_{bot}_{name}", value)
     office, now = Office(), [datetime(2026, 12, 24, 10, tzinfo=UTC)]
     office.ledger = Ledger.open(office.settings.ledger_url, office.settings.vault(), lambda: now[0])
-    check_free(office, in_office_hours)
+    check_free(office, [OfficeHours], A_CASE)
     with pytest.raises(CasehandError, match="the hours of the bot no-hours cannot be kept to"):
-        check_free(office, in_no_hours)
+        check_free(office, [NoHours], A_CASE)
     # Christmas Day is a Friday, and Boxing Day is kept on the Monday.
     now[0] += timedelta(days=1)
     with pytest.raises(CasehandError, match="office-hours is closed until Tuesday 29 December at 07:00"):
-        check_free(office, in_office_hours)
+        check_free(office, [OfficeHours], A_CASE)
     office.ledger.close()
