@@ -121,6 +121,7 @@ def test_what_went_wrong_stands_at_the_top_and_on_home(page_for: PageFor, served
     assert row.get_by_role("cell").nth(2).inner_text() == "2"
     rejected = wrong(page, DAILY)
     expect(rejected).to_contain_text("3 cases taken in, 2 rows rejected")
+    expect(rejected).to_contain_text("Rows rejected")
     expect(rejected.get_by_role("button", name="I know of it")).to_be_visible()
     expect(rejected.get_by_role("button", name="Run it again")).to_have_count(0)
 
