@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -222,44 +221,43 @@ def _without(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def _collect(entries: list[Entry], replacements: Replacements) -> None:
-    pages = {number: shown for number, entry in enumerate(entries) if (shown := _shown(entry))}
-    labels = _labels(pages.values())
-    for number, entry in enumerate(entries):
-        shown = pages.get(number)
-        for label, value in _fields(entry, shown, labels):
+    for entry, shown, sent in _with_pages(entries):
+        for label, value in _fields(entry, shown, sent):
             replacements.collect_field(label, value)
             replacements.collect(value)
         for text in shown.texts() if shown else [_text(entry)]:
             replacements.collect(text, _is_code(entry))
     # When all else is known: whether a hidden state holds any of it.
-    for shown in pages.values():
-        for state in shown.states():
+    for _, shown, _ in _with_pages(entries):
+        for state in shown.states() if shown else ():
             replacements.collect_state(state)
 
 
-def _shown(entry: Entry) -> Shown | None:
-    is_page = "html" in entry["response"]["content"]["mimeType"]
-    return Shown(entry["request"]["url"], _text(entry)) if is_page else None
+def _with_pages(entries: list[Entry]) -> Iterator[tuple[Entry, Shown | None, list[Field]]]:
+    """Each entry with the page it shows, and with what was sent, behind the labels on the page it was sent from."""
+    labels: dict[str, list[str]] = {}
+    for entry in entries:
+        request = entry["request"]
+        posted = request.get("postData", {"mimeType": "", "text": ""})
+        sent = [*parse_qsl(urlsplit(request["url"]).query), *fields(posted["mimeType"], posted["text"])]
+        shown = (
+            Shown(request["url"], _text(entry))
+            if "html" in entry["response"]["content"]["mimeType"]
+            else None
+        )
+        yield (
+            entry,
+            shown,
+            [(label, value) for name, value in sent for label in (name, *labels.get(name, ()))],
+        )
+        # What one page calls so another calls otherwise: that which was shown last counts.
+        labels |= shown.labels() if shown else {}
 
 
-def _labels(pages: Iterable[Shown]) -> dict[str, set[str]]:
-    """What boxes are called on the pages, by the name under which they are sent."""
-    labels: dict[str, set[str]] = defaultdict(set)
-    for page in pages:
-        for box, called in page.boxes():
-            if name := box.attributes.get("name"):
-                labels[name].update(called)
-    return labels
-
-
-def _fields(entry: Entry, shown: Shown | None, labels: Mapping[str, set[str]]) -> Iterator[Field]:
+def _fields(entry: Entry, shown: Shown | None, sent: list[Field]) -> Iterator[Field]:
     """All that stands behind the name of a field: in the address, in what was sent, and in what was answered."""
-    request, content = entry["request"], entry["response"]["content"]
-    posted = request.get("postData", {"mimeType": "", "text": ""})
-    sent = [*parse_qsl(urlsplit(request["url"]).query), *fields(posted["mimeType"], posted["text"])]
-    for name, value in sent:
-        yield from ((label, value) for label in sorted({name, *labels.get(name, ())}))
-    yield from shown.fields() if shown else fields(content["mimeType"], _text(entry))
+    yield from sent
+    yield from shown.fields() if shown else fields(entry["response"]["content"]["mimeType"], _text(entry))
 
 
 def _replaced(entry: Entry, replacements: Replacements) -> Entry:
@@ -288,21 +286,17 @@ def _in_each(value: Any, replacements: Replacements) -> Any:
 def _leftovers(
     entries: list[Entry], replacements: Replacements, secrets: tuple[str, ...]
 ) -> Iterator[Leftover]:
-    labels = _labels(shown for entry in entries if (shown := _shown(entry)))
-    for number, entry in enumerate(entries, 1):
+    for number, (entry, shown, sent) in enumerate(_with_pages(entries), 1):
         place = f"{entry['request']['method']} {urlsplit(entry['request']['url']).path}"
-        for kind, text in dict.fromkeys(_left_in(entry, replacements, labels, secrets)):
-            yield Leftover(kind, text, number, place)
+        behind = (one for label, value in _fields(entry, shown, sent) for one in fielded(label, value))
+        found = [*_left_in_texts(entry, replacements, secrets), *replacements.news(behind)]
+        yield from (Leftover(kind, text, number, place) for kind, text in dict.fromkeys(found))
 
 
-def _left_in(
-    entry: Entry, replacements: Replacements, labels: Mapping[str, set[str]], secrets: tuple[str, ...]
-) -> Iterator[Found]:
+def _left_in_texts(entry: Entry, replacements: Replacements, secrets: tuple[str, ...]) -> Iterator[Found]:
     for text, is_code in [*((text, False) for text in _strings(entry)), (_text(entry), _is_code(entry))]:
         yield from replacements.leftovers(text, is_code)
         yield from (("secret", REMOVED) for secret in secrets if secret and secret in text)
-    for label, value in _fields(entry, _shown(entry), labels):
-        yield from replacements.news(fielded(label, value))
 
 
 def _strings(entry: Entry) -> Iterator[str]:

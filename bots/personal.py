@@ -11,6 +11,7 @@ STREETS = (
     "Street|Road|Avenue|Lane|Close|Drive|Court|Way|Place|Gardens|Crescent|Terrace|Hill|Square|Grove|Park|Row|Walk"
     "|Mews|Green|View|Rise|House|Flats"
 )
+HOUSES = "Cottage|Farm|Lodge|Barn|Mill|Hall|Villa|Manor|Bungalow|Lodgings|Hotel|Hostel|Grange|Vicarage|Old"
 PLACE = rf"{WORD}(?: {WORD})*"
 
 PATTERNS: dict[str, str] = {
@@ -142,7 +143,9 @@ def _behind(kind: str, label: str, value: str) -> Iterator[Found]:
             if name and not _is_heading(name):
                 yield kind, name
     elif kind == "address":
-        if (re.search(r"\d", value) and " " in value) or _is_place(value):
+        # A property is often given with its reference, which is nobody's.
+        is_property = label.casefold() == "property"
+        if _is_place(value) or (re.search(r"\d", value) and " " in value and not is_property):
             yield kind, value
     elif _has_form(kind, value):
         yield kind, value
@@ -166,7 +169,7 @@ def _whole(kind: str, label: str, value: str) -> Iterator[Found]:
     if kind == "name" and _is_sure(label):
         if re.search(r"[^\W\d_]", value) and len(value) <= LONGEST_NAME:
             yield kind, value
-    elif kind == "address":
+    elif kind == "address" and label != "property":
         if " " in value and re.search(r"[^\W\d_]", value):
             yield kind, value
     else:
@@ -207,7 +210,8 @@ def _is_heading(value: str) -> bool:
 def _is_place(value: str) -> bool:
     """Whether it reads like a house without a number: `Rose Cottage, Mill Road`."""
     word = rf"(?:[{UPPER}][\w'\u2019-]+|of|the|upon|on|in|by|next|under|le|{PARTICLE})"
-    return re.fullmatch(rf"{word}(?:(?:,{GAP}|,|{GAP}){word})+", value) is not None
+    says_where = re.search(rf",|\b(?:{STREETS}|{HOUSES})\b", value)
+    return says_where is not None and re.fullmatch(rf"{word}(?:,?{GAP}{word}|,{word})+", value) is not None
 
 
 def _has_form(kind: str, value: str) -> bool:

@@ -10,7 +10,7 @@ from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-SECRET = re.compile(r"passw|passwd|pwd|passphrase|passcode|secret|otp|\bpin\b", re.IGNORECASE)
+SECRET = re.compile(r"passw|passwd|pwd|pass ?phrase|passcode|secret|otp|\bpin\b", re.IGNORECASE)
 REMOVED = "removed"
 
 NAMING = ("name", "label", "key", "field", "id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from html import unescape
 from urllib.parse import parse_qsl, urlsplit
@@ -26,7 +27,7 @@ class Shown:
     def __init__(self, address: str, text: str) -> None:
         self._page = Reading(address, text.encode(), "text/html; charset=utf-8")
         self._source = text
-        self._labels = dict(self._said_for())
+        self._said_for = dict(self._labels_for())
 
     def texts(self) -> Iterator[str]:
         """What it says, with cells apart by tabs."""
@@ -40,7 +41,7 @@ class Shown:
 
     def fields(self) -> Iterator[Field]:
         """What stands in its boxes and in hidden attributes, behind each of their labels."""
-        for box, labels in self.boxes():
+        for box, labels in self._boxes():
             for value in _values(box):
                 yield from ((label, value) for label in labels)
         for link in self._page.html.css("a[href], form[action]"):
@@ -54,7 +55,15 @@ class Shown:
         for box in self._page.html.css("input[type=hidden i]"):
             yield box.attributes.get("value") or ""
 
-    def boxes(self) -> Iterator[tuple[LexborNode, list[str]]]:
+    def labels(self) -> dict[str, list[str]]:
+        """What its boxes are called, by the name under which they are sent."""
+        called: dict[str, list[str]] = defaultdict(list)
+        for box, labels in self._boxes():
+            if name := box.attributes.get("name"):
+                called[name] += labels
+        return called
+
+    def _boxes(self) -> Iterator[tuple[LexborNode, list[str]]]:
         """Each box with all that it is called."""
         for box in self._page.html.css(BOXES):
             of = box.attributes
@@ -66,7 +75,7 @@ class Shown:
                     of.get("placeholder"),
                     of.get("title"),
                 )
-                near = (self._labels.get(of.get("id") or ""), *_around(box))
+                near = (self._said_for.get(of.get("id") or ""), *_around(box))
                 yield box, [label for label in (*called, *near) if label]
 
     def _rows(self) -> Iterator[list[str]]:
@@ -75,7 +84,7 @@ class Shown:
             if len(cells) == 1 or any(cell.tag == "td" for cell in row.iter()):
                 yield cells
 
-    def _said_for(self) -> Iterator[tuple[str, str]]:
+    def _labels_for(self) -> Iterator[tuple[str, str]]:
         for label in self._page.html.css("label[for]"):
             yield label.attributes.get("for") or "", _words(label)
 

@@ -287,6 +287,17 @@ def test_what_was_sent_from_a_box_is_replaced_behind_the_label_it_has_on_its_pag
     assert "<button>Find</button>" in body(session, 0)
 
 
+def test_a_box_is_called_as_the_page_called_it_that_it_was_sent_from() -> None:
+    page = '<form><label for="b">{}</label><input id="b" name="t1"></form>'
+    session = cleaned(
+        entry(answer=page.format("Forwarding address")),
+        entry(posted="t1=Rose+Cottage", answer=page.format("Liable person")),
+        entry(posted="t1=Quentin+Sampler"),
+    )
+    assert session.replacements.by["Rose Cottage"][0] == "address"
+    assert session.replacements.by["Quentin Sampler"][0] == "name"
+
+
 STATE = base64.b64encode(b"\xff\x01\x0f\x16Mr Quentin Sampler\x02\x05\tAB123456C\n").decode()
 
 
