@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import sys
 import tempfile
+import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -11,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from time import monotonic
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,8 +23,12 @@ from casehand.console.place import Place, check_free, kept
 from casehand.exceptions import CasehandError, SignInRefused
 from casehand.queue.pauses import PauseKind
 
+if TYPE_CHECKING:
+    from casehand.bots.har import Cleaned
+
 HELD = timedelta(minutes=1)
 """How long the session stays with a recording that is not heard of."""
+LONGEST_SHOWN = 80
 
 
 def add_to(app: typer.Typer) -> None:
@@ -84,7 +90,7 @@ def _record(place: Place, browser: str | None, har: Path | None) -> str:
     bot, account = place.bot, place.account()
     url = place.office.settings.for_bot(bot.name).url
     over = Event()
-    signal.signal(signal.SIGINT, lambda number, frame: over.set())
+    before = signal.signal(signal.SIGINT, lambda number, frame: over.set())
     playwright = start_driver()
     try:
         with recorder(playwright, bot, url, account, found, har) as (page, recording):
@@ -96,6 +102,7 @@ def _record(place: Place, browser: str | None, har: Path | None) -> str:
             until_closed(page, _keeping(place, over))
     finally:
         playwright.stop()
+        signal.signal(signal.SIGINT, before)
     known = {account.username: "self.account.username"}
     known[account.password.get_secret_value()] = "self.account.password.get_secret_value()"
     return write_screens(recording.events, bot.__name__, bot.__module__, known)
@@ -109,9 +116,8 @@ def _keeping(place: Place, over: Event) -> Callable[[], bool]:
         nonlocal kept_at
         if monotonic() - kept_at > HELD.total_seconds() / 4:
             kept_at = monotonic()
-            with suppress(
-                CasehandError
-            ):  # A machine that slept has lost it: the person goes on all the same.
+            # A machine that slept has lost it: the person goes on all the same.
+            with suppress(CasehandError):
                 place.keep(HELD)
         return over.is_set()
 
@@ -119,21 +125,52 @@ def _keeping(place: Place, over: Event) -> Callable[[], bool]:
 
 
 def _keep(raw: Path, har: Path, account: Account, personal: list[str]) -> None:
-    from casehand.bots.har import as_text, clean
+    from casehand.bots.har import as_text
 
     if not raw.exists():
         raise CasehandError(
             "the browser ended before the session was kept: record it again, and close the window only"
         )
     secrets = (account.password.get_secret_value(),)
-    cleaned = clean(json.loads(raw.read_text()), secrets, dict.fromkeys(personal, "text"))
+    cleaned = _clean(json.loads(raw.read_text(encoding="utf-8")), secrets, personal)
     _write(har, as_text(cleaned.har))
     for original, (kind, invention) in cleaned.replacements.by.items():
         if times := cleaned.replacements.times[original]:
-            typer.echo(f"{kind}: {original} -> {invention} ({times} times)", err=True)
+            typer.echo(f"{kind}: {_shortened(original)} -> {invention} ({times} times)", err=True)
     for kind in sorted(set(cleaned.left_out)):
         typer.echo(f"left out, since it cannot be searched: {kind}", err=True)
     typer.echo(f"The session is in {har}: read it before you pass it on.", err=True)
+
+
+def _clean(session: dict[str, Any], secrets: tuple[str, ...], personal: list[str]) -> "Cleaned":
+    """The session with nothing personal left; whoever sits at a terminal is asked for what no rule finds."""
+    from casehand.bots.har import WouldBeLeft, clean
+
+    given = [*personal]
+    while True:
+        try:
+            return clean(session, secrets, dict.fromkeys(given, "text"))
+        except WouldBeLeft as refused:
+            if not sys.stdin.isatty():
+                raise
+            for one in refused.leftovers:
+                typer.echo(
+                    f"left: {one.kind}: {_shortened(one.text)} (entry {one.number}, {one.place})", err=True
+                )
+            further = typer.prompt(
+                "A further text to be replaced, as it stands there (nothing: give the session up)",
+                default="",
+                show_default=False,
+                err=True,
+            )
+            if not further:
+                raise
+            given.append(further)
+
+
+def _shortened(text: str) -> str:
+    """A text in one line, since a hidden state has no end."""
+    return textwrap.shorten(text, LONGEST_SHOWN) if " " in text else text[:LONGEST_SHOWN]
 
 
 def _must_be_new(file: Path) -> None:
