@@ -28,8 +28,11 @@ MOST_ROWS = 100_000
 """Of a file where the ledger has one writer."""
 
 LONGEST_SECONDS = 7.0
-"""So long a file may keep that writer before the commit, which takes another or two: a horse whose beat has to wait for
-more than nine dies before its leases do."""
+"""So long a file may keep that writer before the commit, which takes another or two: a horse whose beat, or whose next
+case, has to wait for more than nine dies before its leases do."""
+
+LONGEST_IDLE_SECONDS = 20.0
+"""The same where no horse has anything to do: whoever else writes waits for 30 before that fails."""
 
 ROWS_AT_ONCE = 2_000
 MANY = 1_000
@@ -201,12 +204,12 @@ class _Intake:
         return BatchTaken(self.batch, **self._counts, already=False, handed_in_at=self._now)
 
     def _write(self, connection: Connection, arrivals: Arrivals) -> None:
-        begun = monotonic()
+        end = monotonic() + _longest(connection)
         self._write_batch(connection)
         audit.record(connection, self._now, self.by, "handed in", self.batch)
         for part in arrivals.parts():
             self._write_part(connection, part)
-            if is_one_writer(self.ledger) and monotonic() - begun > LONGEST_SECONDS:
+            if is_one_writer(self.ledger) and monotonic() > end:
                 raise NotNow(
                     f"{self.table.path.name} would keep the workers waiting for too long: hand it in when less is "
                     "done on this machine, or in parts"
@@ -305,6 +308,13 @@ class _Intake:
         connection.execute(
             update(schema.batches).where(schema.batches.c.id == self.batch).values(**self._counts)
         )
+
+
+def _longest(connection: Connection) -> float:
+    """Seconds for which nobody is harmed by a ledger that cannot be written to."""
+    state = schema.cases.c.state
+    at_work = select(schema.cases.c.id).where(state.in_([State.QUEUED, State.WORKING])).limit(1)
+    return LONGEST_IDLE_SECONDS if connection.execute(at_work).first() is None else LONGEST_SECONDS
 
 
 def _count_anew(connection: Connection) -> None:
