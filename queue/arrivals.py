@@ -102,7 +102,11 @@ class Part:
         self._connection = connection
         self._these = these
         self._cases = these & _Arrival.kind.is_(None)
-        self.references = select(_Arrival.reference).where(self._cases)  #: of those that can be cases
+
+    @property
+    def references(self) -> list[str]:
+        """Of those that can be cases."""
+        return list(self._connection.scalars(select(_Arrival.reference).where(self._cases)))
 
     def refuse(self, reasons: dict[str, str], kind: Kind, column: str) -> None:
         """Let those with such references be no cases, for the reason that is given for each."""
