@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import typer
@@ -19,7 +20,7 @@ from casehand.console.links import Links
 from casehand.console.listing import NEEDS_A_PERSON
 from casehand.console.office import Office
 from casehand.console.planned import Planned, is_planned
-from casehand.console.running import perform
+from casehand.console.running import BEAT, perform
 from casehand.console.schedule import run
 from casehand.console.scheduler import Scheduler, start
 from casehand.console.wording import word_many, word_one
@@ -323,8 +324,9 @@ def test_cases_that_come_after_their_due_date_are_taken_in_and_put_before_a_pers
 
 def test_a_producer_that_takes_too_long_has_failed_at_the_first_try(office: Office) -> None:
     one, run = _taken(office, "slow")
-    child = start(office, one, run)
-    assert child.wait() == -signal.SIGKILL
+    begun = monotonic()
+    assert start(office, one, run).wait() == -signal.SIGKILL
+    assert monotonic() - begun < BEAT, "it was ended by a beat that came much later than its time was over"
 
     (line,) = runs.runs_of(office.ledger, "slow", 1)
     assert (line.state, line.tries, line.said) == (RunState.FAILED, 1, "it took longer than 0:00:01")
