@@ -660,10 +660,14 @@ class Desk:
         self.check_may_run(plan)
         runs.run_again(self.ledger, plan.name, at, self.person.id)
 
-    def note_seen(self, plan: Plan) -> int:
-        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were."""
-        self.check_may_run(plan)
-        return runs.note_seen(self.ledger, plan.name, self.person.id)
+    def note_seen(self, schedule: str, until: datetime | None = None) -> int:
+        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were.
+
+        With `until`, only of those that had ended by then. The schedule may be one that is kept no more.
+        """
+        for workflow in runs.workflows_gone_wrong(self.ledger, schedule):
+            self._check_right(Right.HAND_IN, workflow)
+        return runs.note_seen(self.ledger, schedule, self.person.id, until)
 
     # The checks that these share.
 

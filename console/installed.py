@@ -11,7 +11,6 @@ from casehand.console.office import Office
 from casehand.exceptions import CasehandError
 from casehand.settings import Settings
 from casehand.workflows.inspection import Finding, Source, inspect_bot, inspect_workflow
-from casehand.workflows.installed import installed_bots
 from casehand.workflows.workflow import Workflow
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -37,9 +36,9 @@ def workflows(json: Json = False) -> None:
 
 
 def bots(json: Json = False) -> None:
-    """List the bots that workflows need, whether they are set up, and what is wrong with how they are written."""
+    """List the bots that are installed, whether they are set up, and what is wrong with how they are written."""
     office = Office()
-    found = installed_bots(office.workflows.values())
+    found = office.bots
     listed = [_of_bot(one, office.settings) for _, one in sorted(found.items())]
     findings = sorted({finding for one in found.values() for finding in inspect_bot(one)})
     if json:

@@ -9,7 +9,6 @@ from casehand.console.doctor import Check, examine
 from casehand.console.listing import say, show_json, show_table
 from casehand.console.office import Office
 from casehand.exceptions import CasehandError
-from casehand.workflows.installed import installed_bots
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +29,7 @@ def doctor(
     checks = [
         *examine(settings.home, settings.redis_url, settings.browser, key_file),
         _check_ledger(office),
-        *(_check_bot(office, name) for name in installed_bots(office.workflows.values())),
+        *(_check_bot(office, name) for name in office.bots),
     ]
     if json:
         show_json(checks)

@@ -8,6 +8,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from casehand.bots.bot import Bot
 from casehand.console.desk import Desk
 from casehand.console.known import known_workflow
 from casehand.console.person import Person, machine_user
@@ -16,7 +17,7 @@ from casehand.queue.dispatch import Dispatcher
 from casehand.queue.ledger import Ledger
 from casehand.queue.valkey import EmbeddedValkey, check_redis
 from casehand.settings import Settings, load_settings
-from casehand.workflows.installed import find_workflow, installed_workflows
+from casehand.workflows.installed import find_workflow, installed_bots, installed_workflows
 from casehand.workflows.workflow import Workflow
 
 
@@ -37,6 +38,11 @@ class Office:
     def workflows(self) -> dict[str, Workflow]:
         """The workflows installed here."""
         return installed_workflows(self.settings.workflows)
+
+    @cached_property
+    def bots(self) -> dict[str, type[Bot]]:
+        """The bots that stand in what is installed here."""
+        return installed_bots(self.settings.workflows)
 
     @cached_property
     def person(self) -> Person:

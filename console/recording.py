@@ -4,16 +4,25 @@ import json
 import os
 import signal
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
+from time import monotonic
 from typing import Annotated
 
 import typer
 
-from casehand.bots.bot import Account, Bot
+from casehand.bots.bot import Account
 from casehand.console.office import Office
-from casehand.exceptions import CasehandError
-from casehand.workflows.installed import installed_bots
+from casehand.console.place import Place, check_free, kept
+from casehand.exceptions import CasehandError, SignInRefused
+from casehand.queue.pauses import PauseKind
+
+HELD = timedelta(minutes=1)
+"""How long the session stays with a recording that is not heard of."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,33 +49,40 @@ def record(
     Close the window to end, or press Ctrl+C. What comes of it is a start that a person edits.
     """
     office = Office()
-    settings, bots = office.settings, installed_bots(office.workflows.values())
+    settings, bots = office.settings, office.bots
     if bot not in bots:
         raise CasehandError(f"there is no bot {bot!r}: the bots here are {', '.join(sorted(bots)) or 'none'}")
     for file in filter(None, (to, har)):
         _must_be_new(file)
-    given = settings.for_bot(bot)
-    account = Account(given.accounts[0].username, given.accounts[0].password)
+    check_free(office, [bots[bot]], timedelta())
     office.desk.begin_recording(bot)
-    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
+    place = Place(office, bots[bot], f"recording.{token_hex(4)}")
+    with tempfile.TemporaryDirectory(dir=settings.home) as folder, kept(place, HELD):
         raw = Path(folder) / "session.har" if har else None
-        screens = _record(bots[bot], given.url, account, settings.browser, raw)
+        try:
+            screens = _record(place, settings.browser, raw)
+        except SignInRefused as refused:
+            # It counts for the workers too: trying on locks accounts.
+            office.desk.pause(PauseKind.BOT, bot, str(refused))
+            raise CasehandError(f"the bot {bot} is paused from now on: {refused}") from None
         if to is None:
             typer.echo(screens)
         else:
             _write(to, screens)
             typer.echo(f"The screens are in {to}: edit them, they are a start.", err=True)
         if har is not None and raw is not None:
-            _keep(raw, har, account, personal or [])
+            _keep(raw, har, place.account(), personal or [])
 
 
-def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har: Path | None) -> str:
+def _record(place: Place, browser: str | None, har: Path | None) -> str:
     from casehand.bots.chromium import find_browser_with_window
     from casehand.bots.driver import start_driver
     from casehand.bots.recorder import recorder, until_closed
     from casehand.bots.screens import write_screens
 
     found = find_browser_with_window(browser)
+    bot, account = place.bot, place.account()
+    url = place.office.settings.for_bot(bot.name).url
     over = Event()
     signal.signal(signal.SIGINT, lambda number, frame: over.set())
     playwright = start_driver()
@@ -77,12 +93,29 @@ def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har
                 err=True,
             )
             typer.echo("It is the system itself: what you save there is saved.", err=True)
-            until_closed(page, over.is_set)
+            until_closed(page, _keeping(place, over))
     finally:
         playwright.stop()
     known = {account.username: "self.account.username"}
     known[account.password.get_secret_value()] = "self.account.password.get_secret_value()"
     return write_screens(recording.events, bot.__name__, bot.__module__, known)
+
+
+def _keeping(place: Place, over: Event) -> Callable[[], bool]:
+    """Tells whether it is over, and meanwhile keeps the session from the workers."""
+    kept_at = monotonic()
+
+    def is_over() -> bool:
+        nonlocal kept_at
+        if monotonic() - kept_at > HELD.total_seconds() / 4:
+            kept_at = monotonic()
+            with suppress(
+                CasehandError
+            ):  # A machine that slept has lost it: the person goes on all the same.
+                place.keep(HELD)
+        return over.is_set()
+
+    return is_over
 
 
 def _keep(raw: Path, har: Path, account: Account, personal: list[str]) -> None:

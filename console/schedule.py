@@ -101,8 +101,9 @@ def run(
 def seen(name: Name, json: Json = False) -> None:
     """Say that a person knows of the runs of a schedule that went wrong: they are shown no more as such."""
     office = Office()
-    one = is_planned(office, name)
-    number = office.desk.note_seen(one.plan)
+    number = office.desk.note_seen(name)
+    if not number:
+        is_planned(office, name)
     if json:
         show_json({"schedule": name, "seen": number})
     else:

@@ -23,7 +23,7 @@ from casehand.queue.cases import counts
 from casehand.queue.notices import notices
 from casehand.queue.reconciler import Reconciler
 from casehand.queue.valkey import EmbeddedValkey, check_redis
-from casehand.workflows.installed import installed_bots
+from casehand.workflows.installed import needed_bots
 from casehand.workflows.skip import check_skipping_works
 
 Workers = Annotated[
@@ -119,7 +119,7 @@ def _sized(office: Office, workers: int | None, lanes: int | None) -> _Size:
     """As asked for; otherwise as the machine can feed and the systems let in."""
     machine = Machine.this()
     horses = workers or machine.horses()
-    let_in = sum(bot.sessions for bot in installed_bots(office.workflows.values()).values())
+    let_in = sum(bot.sessions for bot in needed_bots(office.workflows.values()).values())
     fitting = min(machine.lanes(horses), max(1, -(-let_in // horses)))
     size = _Size(horses, lanes or fitting, is_asked_for=bool(workers or lanes))
     if machine.is_overloaded_by(size.at_once):
@@ -132,7 +132,7 @@ def _sized(office: Office, workers: int | None, lanes: int | None) -> _Size:
 
 def _warn_of_idle_lanes(office: Office, size: _Size) -> None:
     """A system that takes fewer sessions than there are lanes leaves some of them without work."""
-    for name, bot in installed_bots(office.workflows.values()).items():
+    for name, bot in needed_bots(office.workflows.values()).items():
         if size.is_asked_for and bot.sessions < size.at_once:
             say(
                 f"The bot {name} holds at most {bot.sessions} sessions at once, so as many of its cases are worked."

@@ -7,7 +7,19 @@ from datetime import datetime, timedelta
 from json import dumps, loads
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, TextClause, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    TextClause,
+    func,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from casehand.exceptions import CasehandError
 from casehand.queue import audit, schema
@@ -85,6 +97,16 @@ class RunLine:
     batches: list[str]
     said: str | None
     waits_for_a_person: bool
+
+
+@dataclass(frozen=True)
+class GoneWrong:
+    """The runs of a schedule that went wrong and that nobody has said he knows of."""
+
+    schedule: str
+    number: int
+    until: datetime  #: when the last of them ended
+    last: RunLine  #: that of the latest slot, which says why
 
 
 def take(ledger: Ledger, plan: Plan, holder: str) -> Run | None:
@@ -178,13 +200,17 @@ def run_again(ledger: Ledger, schedule: str, at: datetime, by: str) -> None:
         audit.record(connection, now, by, "run again", _by(schedule))
 
 
-def note_seen(ledger: Ledger, schedule: str, by: str) -> int:
-    """Note that a person knows of the runs that went wrong; returns how many those were."""
+def note_seen(ledger: Ledger, schedule: str, by: str, until: datetime | None = None) -> int:
+    """Note that a person knows of the runs that went wrong; returns how many those were.
+
+    With `until`, only of those that had ended by then: what went wrong since, he was not shown.
+    """
+    shown = () if until is None else (Slots.ended_at <= until,)
     with ledger.writing() as connection:
         now = ledger.clock()
         seen = connection.execute(
             update(schema.schedule_slots)
-            .where(Slots.schedule == schedule, *_waits_for_a_person())
+            .where(Slots.schedule == schedule, *_waits_for_a_person(), *shown)
             .values(seen_at=now, seen_by=by)
         )
         if seen.rowcount:
@@ -198,6 +224,13 @@ def runs_of(ledger: Ledger, schedule: str, limit: int) -> list[RunLine]:
     return _lines(ledger, query.order_by(Slots.at.desc()).limit(limit))
 
 
+def last_runs(
+    ledger: Ledger, schedules: Sequence[str], limit: int, workflows: Collection[str] | None = None
+) -> dict[str, list[RunLine]]:
+    """The same for several schedules, by their names, at one look; only what was for `workflows`, None for all."""
+    return _latest(ledger, schedules, limit, _of(workflows))
+
+
 def run_at(ledger: Ledger, schedule: str, at: datetime) -> RunLine | None:
     """What became of a slot; None when nobody has written it."""
     found = _lines(ledger, select(schema.schedule_slots).where(Slots.schedule == schedule, Slots.at == at))
@@ -206,10 +239,40 @@ def run_at(ledger: Ledger, schedule: str, at: datetime) -> RunLine | None:
 
 def unseen(ledger: Ledger, workflows: Collection[str] | None = None) -> list[RunLine]:
     """The runs that went wrong and that nobody has said he knows of, oldest first."""
-    query = select(schema.schedule_slots).where(*_waits_for_a_person())
-    if workflows is not None:
-        query = query.where(Slots.workflow.in_(workflows))
+    query = select(schema.schedule_slots).where(*_waits_for_a_person(), *_of(workflows))
     return _lines(ledger, query.order_by(Slots.schedule, Slots.at))
+
+
+def count_unseen(ledger: Ledger, workflows: Collection[str] | None = None) -> int:
+    """How many those are."""
+    query = select(func.count()).select_from(schema.schedule_slots)
+    with ledger.reading() as connection:
+        return connection.execute(query.where(*_waits_for_a_person(), *_of(workflows))).scalar_one()
+
+
+def gone_wrong(
+    ledger: Ledger, workflows: Collection[str] | None = None, limit: int | None = None
+) -> list[GoneWrong]:
+    """The same by schedule, in the order of their names: one that fails every minute is one thing to know."""
+    wrong = (*_waits_for_a_person(), *_of(workflows))
+    query = select(Slots.schedule, func.count().label("number"), func.max(Slots.ended_at).label("until"))
+    grouped = query.where(*wrong).group_by(Slots.schedule).order_by(Slots.schedule).limit(limit)
+    with ledger.reading() as connection:
+        found = connection.execute(grouped).all()
+    last = _latest(ledger, [row.schedule for row in found], 1, wrong)
+    return [
+        # Between the two looks, somebody may have said that he knows.
+        GoneWrong(row.schedule, row.number, row.until, *last[row.schedule])
+        for row in found
+        if last[row.schedule]
+    ]
+
+
+def workflows_gone_wrong(ledger: Ledger, schedule: str) -> set[str]:
+    """The workflows that they were for."""
+    query = select(Slots.workflow).distinct().where(Slots.schedule == schedule, *_waits_for_a_person())
+    with ledger.reading() as connection:
+        return set(connection.execute(query).scalars())
 
 
 def _next(connection: Connection, plan: Plan) -> Row[Any] | None:
@@ -320,7 +383,25 @@ def _waits_for_a_person() -> Sequence[TextClause]:
     return (text(schema.UNSEEN_SLOTS),)
 
 
-def _lines(ledger: Ledger, query: Select[Any]) -> list[RunLine]:
+def _of(workflows: Collection[str] | None) -> Sequence[ColumnElement[bool]]:
+    return () if workflows is None else (Slots.workflow.in_(workflows),)
+
+
+def _latest(
+    ledger: Ledger, schedules: Sequence[str], limit: int, which: Sequence[ColumnElement[bool] | TextClause]
+) -> dict[str, list[RunLine]]:
+    """The latest slots of each schedule, latest first: of each, no more are read than that."""
+    found: dict[str, list[RunLine]] = {name: [] for name in schedules}
+    if not schedules:
+        return found
+    every = select(schema.schedule_slots).where(*which).order_by(Slots.at.desc()).limit(limit)
+    each = (select(every.where(Slots.schedule == name).subquery()) for name in schedules)
+    for line in _lines(ledger, union_all(*each)):
+        found[line.schedule].append(line)
+    return {name: sorted(lines, key=lambda one: one.at, reverse=True) for name, lines in found.items()}
+
+
+def _lines(ledger: Ledger, query: Select[Any] | CompoundSelect[Any]) -> list[RunLine]:
     with ledger.reading() as connection:
         return [_line(row) for row in connection.execute(query)]
 

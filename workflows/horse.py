@@ -32,7 +32,7 @@ from casehand.queue.slots import Slot
 from casehand.settings import Settings
 from casehand.workflows.hears import Hears, say_nothing
 from casehand.workflows.hold import Held, Hold
-from casehand.workflows.installed import installed_bots
+from casehand.workflows.installed import needed_bots
 from casehand.workflows.lane import Lane
 from casehand.workflows.reins import Broken, Reins
 from casehand.workflows.turns import LoopEnded, Turns
@@ -244,7 +244,7 @@ class Horse:
 
     def _opened(self) -> WarmBrowser:
         binary = find_browser(self.settings.browser)
-        bots = installed_bots(self.workflows.values())
+        bots = needed_bots(self.workflows.values())
         browser = self._new_browser(
             binary, launch_arguments(), list(_origins(self.settings, bots)), self._playwright
         )

@@ -7,7 +7,7 @@ for a commit, `not personal` for a field.
 import ast
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -40,14 +40,16 @@ class Finding:
 
 EXCUSES = {Fault.NO_DONE: "no done", Fault.NOT_PERSONAL: "not personal", Fault.POSITION: "by position"}
 
+OURS = "casehand"
 LOCATES = re.compile(r"locator|frame_locator|filter|get_by_\w+")
 ORDERED = re.compile(
-    r":?nth-(last-)?(child|of-type)|:(first|last)-(child|of-type)|>>\s*nth=|^(xpath=|//|\.\.).*\[\s*(\d+|last\(\))"
+    r":?nth-(last-)?(child|of-type)|:nth-match\(|:(first|last)-(child|of-type)|>>\s*nth="
+    r"|^(xpath=|\(?//|\.\.).*\[\s*(\d+|last\(\))"
 )
 WHO = """
-address birth birthday bank child children claimant client customer dob email ethnicity forename forenames gender
-iban landlord mobile name names nationality nino nin occupier partner payee person phone postcode religion resident
-sex surname telephone tenant title
+address applicant bank birth birthday child children claimant client customer dob email ethnicity forename
+forenames gender iban landlord mobile name names nationality ni nin nino occupier partner payee person phone
+postcode religion resident sex surname telephone tenant title
 """
 PERSONAL = frozenset(WHO.split())
 """What a field is called that tells who somebody is."""
@@ -60,18 +62,19 @@ IMPERSONAL = frozenset(NOT_WHO.split())
 
 
 def inspect_workflow(workflow: Workflow) -> list[Finding]:
-    """What is to be found in the file of a workflow, and in the model of its cases."""
-    source = Source.of(workflow.function)
-    found = [] if source is None else [*_commits(source), *_positions(source)]
+    """What is to be found in the files of a workflow and of the steps it takes from its package, and in its model."""
+    sources = {Source.of(one) for one in (workflow.function, *_steps_of(workflow.function))}
+    found = [fault for source in sources if source for fault in (*_commits(source), *_positions(source))]
     return sorted({*found, *_fields(workflow)})
 
 
 def inspect_bot(bot: type[Bot]) -> list[Finding]:
-    """What is to be found in the file of a bot."""
+    """What is to be found in the file of a bot, and in those of what it is made from."""
     source = Source.of(bot)
     if source is None:
         return []
-    found = list(_positions(source))
+    sources = {Source.of(one) for one in bot.__mro__[: bot.__mro__.index(Bot)]}
+    found = [fault for one in sources if one for fault in _positions(one)]
     if bot.is_signed_in is Bot.is_signed_in:
         text = f"{bot.__name__} has no is_signed_in: an expired session would not be noticed"
         found.append(Finding(source.name, source.line_of_class(bot.__name__), Fault.NOT_SIGNED_IN, text))
@@ -129,22 +132,38 @@ class Source:
         return any(EXCUSES[fault] in line.partition("#")[2] for line in near)
 
 
+def _steps_of(function: Any) -> Iterator[Any]:
+    """What stands in other modules of the author's own package, and is named where the function stands."""
+    package = function.__module__.partition(".")[0]
+    for one in vars(inspect.getmodule(function)).values():
+        is_code = inspect.isfunction(one) or (inspect.isclass(one) and not issubclass(one, Bot))
+        if is_code and package != OURS and one.__module__.partition(".")[0] == package:
+            yield one
+
+
 def _commits(source: Source) -> Iterator[Finding]:
-    for node in ast.walk(source.tree):
-        for item in node.items if isinstance(node, ast.With) else ():
-            call = item.context_expr
-            match call:
-                case ast.Call(func=ast.Attribute(attr="commit"), args=[name, *others]):
-                    if others or any(one.arg in ("done", None) for one in call.keywords):
-                        continue
-                    if not source.excuses(Fault.NO_DONE, call.lineno, call.end_lineno or call.lineno):
-                        text = f"{ast.unparse(name)} has no done: after a failure there a person must look"
-                        yield Finding(source.name, call.lineno, Fault.NO_DONE, text)
+    for call in ast.walk(source.tree):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="commit"), args=given, keywords=named):
+                said = {one.arg: one.value for one in named}
+                name, done = [*given, said.get("name"), None][0], [*given[1:], said.get("done")][0]
+                knows = None in said or not (done is None or _is_none(done))
+                # A database's own commit has no name.
+                if name is None or knows:
+                    continue
+                if not source.excuses(Fault.NO_DONE, call.lineno, call.end_lineno or call.lineno):
+                    text = f"{ast.unparse(name)} has no done: after a failure there a person must look"
+                    yield Finding(source.name, call.lineno, Fault.NO_DONE, text)
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _positions(source: Source) -> Iterator[Finding]:
+    located = set(_located(source.tree))
     for node in ast.walk(source.tree):
-        said = _position(node) if isinstance(node, ast.expr) else None
+        said = _position(node, located) if isinstance(node, ast.expr) else None
         if said is None or not isinstance(node, ast.expr):
             continue
         last = node.end_lineno or node.lineno
@@ -156,26 +175,43 @@ def _positions(source: Source) -> Iterator[Finding]:
             )
 
 
-def _position(node: ast.expr) -> str | None:
+def _located(tree: ast.Module) -> Iterator[str]:
+    """What is assigned from a call that locates."""
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Assign(targets=[target], value=value)
+                | ast.AnnAssign(target=target, value=ast.expr() as value)
+            ) if _is_locator(value, set()):
+                yield ast.unparse(target)
+
+
+def _position(node: ast.expr, located: Set[str]) -> str | None:
     match node:
-        case ast.Call(func=ast.Attribute(value=value, attr="nth")) if _is_locator(value):
+        case ast.Call(func=ast.Attribute(attr="nth"), args=[_]):
             return "nth()"
-        case ast.Attribute(value=value, attr="first" | "last" as attr) if _is_locator(value):
+        case ast.Attribute(value=value, attr="first" | "last" as attr, ctx=ast.Load()) if _is_locator(
+            value, located
+        ):
             return attr
+        case ast.Subscript(value=ast.Call(func=ast.Attribute(value=value, attr="all"))) if _is_locator(
+            value, located
+        ):
+            return "all()[…]"
         case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Constant(str() as selector), *_]):
             found = ORDERED.search(selector) if LOCATES.fullmatch(attr) else None
             return None if found is None else found[0].strip()
     return None
 
 
-def _is_locator(value: ast.expr) -> bool:
-    """Whether it is what a locating call returns, or further calls on that."""
+def _is_locator(value: ast.expr, located: Set[str]) -> bool:
+    """Whether it is what a locating call returns, a name for that, or further calls on it."""
     match value:
         case ast.Call(func=ast.Attribute(value=inner, attr=attr)):
-            return LOCATES.fullmatch(attr) is not None or _is_locator(inner)
+            return LOCATES.fullmatch(attr) is not None or _is_locator(inner, located)
         case ast.Attribute(value=inner, attr="first" | "last"):
-            return _is_locator(inner)
-    return False
+            return _is_locator(inner, located)
+    return ast.unparse(value) in located
 
 
 def _fields(workflow: Workflow) -> Iterator[Finding]:
@@ -197,7 +233,7 @@ def looks_personal(name: str) -> bool:
     """Whether a field's name says that it tells who somebody is."""
     words = [word for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name) if word]
     plain = [word.lower() for word in words]
-    if plain[-2:] == ["insurance", "number"] or plain[-3:] == ["date", "of", "birth"]:
+    if plain[-2:] in (["insurance", "number"], ["insurance", "no"]) or plain[-3:] == ["date", "of", "birth"]:
         return True
     if plain[-2:] in (["account", "number"], ["sort", "code"]):
         return True

@@ -41,13 +41,29 @@ def find_producer(installed: Mapping[str, Producer], name: str) -> Producer:
     return _find(installed, name, "producer")
 
 
-def installed_bots(workflows: Iterable[Workflow]) -> dict[str, type[Bot]]:
-    """Every bot that a workflow needs, by its name. Raises CasehandError when two have one name."""
+def needed_bots(workflows: Iterable[Workflow | Producer]) -> dict[str, type[Bot]]:
+    """Every bot that these need, by its name. Raises CasehandError when two have one name."""
+    return _by_name(bot for workflow in workflows for bot in workflow.bots.values())
+
+
+def installed_bots(named: str = "") -> dict[str, type[Bot]]:
+    """Every bot that stands in an installed module, though no workflow may need it yet, by its name.
+
+    Raises CasehandError as `installed_workflows`.
+    """
+    return _by_name(
+        one
+        for module in _modules(named)
+        for one in vars(module).values()
+        if isinstance(one, type) and issubclass(one, Bot) and "name" in vars(one)
+    )
+
+
+def _by_name(bots: Iterable[type[Bot]]) -> dict[str, type[Bot]]:
     found: dict[str, type[Bot]] = {}
-    for workflow in workflows:
-        for bot in workflow.bots.values():
-            if found.setdefault(bot.name, bot) is not bot:
-                raise CasehandError(f"two bots are named {bot.name}: rename one of them")
+    for bot in bots:
+        if found.setdefault(bot.name, bot) is not bot:
+            raise CasehandError(f"two bots are named {bot.name}: rename one of them")
     return found
 
 

@@ -34,6 +34,8 @@ def project(casehand: Any) -> Path:
     assert casehand("new", "project", "our-robots").returncode == 0
     folder: Path = casehand.folder / "our-robots"
     casehand.folder = folder
+    # As if it were installed.
+    casehand.environment |= {"CASEHAND_WORKFLOWS": "our_robots", "PYTHONPATH": str(folder)}
     return folder
 
 
@@ -45,6 +47,8 @@ def test_what_is_written_passes_ruff_mypy_and_its_own_tests(casehand: Any, proje
     ):
         ran = casehand(*command)
         assert ran.returncode == 0, ran.stderr
+        # So that its screens can be recorded before there is a workflow.
+        assert "claims" in [bot["name"] for bot in casehand.json("bots")["bots"]]
     assert "[bot.claims]" in (project / "casehand.toml").read_text()
     run(casehand, project, "ruff", "check", "--no-cache")
     run(casehand, project, "ruff", "format", "--check", "--no-cache")

@@ -61,7 +61,7 @@ WHY = "the wrong file"
 
 
 def work_through(ledger: Ledger, which: str) -> None:
-    bulk_turn.turn(ledger, "worker-1")
+    bulk_turn.turn(ledger, "worker-1", timedelta(minutes=1))
     assert find_bulk(ledger, which).state is BulkState.DONE
 
 

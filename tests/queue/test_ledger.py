@@ -27,6 +27,7 @@ TakeIn = Callable[..., str]
 
 # An index with an expression in it cannot be read back from SQLite; from PostgreSQL it can.
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 def test_the_migrations_make_the_very_tables_of_the_schema(ledger: Ledger) -> None:
     with ledger.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

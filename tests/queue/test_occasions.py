@@ -210,6 +210,7 @@ def test_the_standing_counts_what_a_summary_tells(
         "overdue": 1,
         "urgent": 1,
         "done": 1,
+        "asked": 3,
         "oldest": ledger.clock(),
         "bots": ("benefits",),
     }

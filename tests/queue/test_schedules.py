@@ -170,6 +170,39 @@ def test_a_failed_run_is_for_a_person_until_he_has_said_so_and_may_be_run_again(
     assert said == ["run failed", "failed runs seen", "run again", "run failed"]
 
 
+def test_what_went_wrong_is_told_by_schedule_and_known_as_far_as_it_was_shown(
+    ledger: Ledger, kept: PassTime
+) -> None:
+    other = replace(NIGHTLY, name="hourly-moves", workflow="council-tax/moves")
+    write_due(ledger, other)
+    for why in ("the file is missing", "the file is empty", "the file is cut off"):
+        kept(days=1)
+        for plan in (NIGHTLY, other):
+            write_due(ledger, plan)
+            run = runs.take(ledger, plan, "a")
+            assert run is not None
+            assert runs.end(ledger, run, Ended(RunState.FAILED, why))
+    moves, nightly = runs.gone_wrong(ledger)
+    assert (moves.schedule, nightly.schedule) == (other.name, NIGHTLY.name)
+    assert (nightly.number, nightly.last.said, nightly.until) == (3, "the file is cut off", ledger.clock())
+    assert [one.schedule for one in runs.gone_wrong(ledger, [WORKFLOW])] == [NIGHTLY.name]
+    assert [one.schedule for one in runs.gone_wrong(ledger, limit=1)] == [other.name]
+    assert (runs.count_unseen(ledger), runs.count_unseen(ledger, [WORKFLOW])) == (6, 3)
+    assert runs.count_unseen(ledger, []) == 0
+    assert runs.workflows_gone_wrong(ledger, other.name) == {other.workflow}
+
+    last = runs.last_runs(ledger, [NIGHTLY.name, other.name, "none"], 2, [WORKFLOW])
+    assert [one.said for one in last[NIGHTLY.name]] == ["the file is cut off", "the file is empty"]
+    assert last[NIGHTLY.name] == runs.runs_of(ledger, NIGHTLY.name, 2)
+    assert (last[other.name], last["none"], runs.last_runs(ledger, [], 2)) == ([], [], {})
+
+    before = ledger.clock() - timedelta(hours=1)
+    assert runs.note_seen(ledger, NIGHTLY.name, "a person", before) == 2
+    assert [one.said for one in runs.unseen(ledger, [WORKFLOW])] == ["the file is cut off"]
+    assert runs.note_seen(ledger, NIGHTLY.name, "a person", before) == 0
+    assert runs.note_seen(ledger, NIGHTLY.name, "a person") == 1
+
+
 def test_rows_that_were_not_taken_in_are_for_a_person_too(ledger: Ledger, kept: PassTime) -> None:
     kept(days=1)
     write_due(ledger, NIGHTLY)

@@ -31,6 +31,12 @@ class DeskBot(Bot):
         first = [1, 2]
         self.rows.first = first
         self.page.locator("tr[data-id]").click()
+        rows = self.page.get_by_role("row")
+        rows.nth(3).click()  # HERE position
+        rows.first.click()  # HERE position
+        rows.all()[2].click()  # HERE position
+        self.page.locator("(//tr)[2]").click()  # HERE position
+        self.page.locator(":nth-match(tr, 2)").click()  # HERE position
         self.page.get_by_text("nth-child").click() if False else None  # by position
 
 
@@ -39,6 +45,8 @@ class Row(CaseData):
     claimant: str  # HERE personal
     date_of_birth: str  # HERE personal
     address: Annotated[str, Personal]
+    applicant: str  # HERE personal
+    nationalInsuranceNo: str  # HERE personal
     landlord_name: str  # not personal: companies only
     file_name: str
     email_changed: bool
@@ -58,6 +66,14 @@ def work(case: Case[Row], desk: DeskBot) -> None:
         desk.check()
     with open("x") as file, case.commit("five"):  # HERE done
         file.read()
+    with case.commit("six", done=None):  # HERE done
+        desk.check()
+    with case.commit(name="seven"):  # HERE done
+        desk.check()
+    point = case.commit("eight")  # HERE done
+    with point:
+        desk.check()
+    file.commit()
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from casehand import Bot, CasehandError
-from casehand.workflows.installed import find_workflow, installed_bots, installed_workflows
+from casehand.workflows.installed import find_workflow, installed_workflows, needed_bots
 
 MODULE = '''
 from casehand import Case, CaseData, workflow
@@ -106,4 +106,4 @@ def test_two_bots_of_one_name_are_refused() -> None:
             self.bots = {"bot": bot}
 
     with pytest.raises(CasehandError, match="two bots are named benefits"):
-        installed_bots([Workflows(First), Workflows(Second)])  # type: ignore[list-item]
+        needed_bots([Workflows(First), Workflows(Second)])  # type: ignore[list-item]
