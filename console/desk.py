@@ -520,14 +520,20 @@ class Desk:
         not_before: datetime | None = None,
         due: datetime | None = None,
         may_be_late: bool = False,
+        may_have_passed: bool = False,
         again: bool = False,
         known_by: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> BatchTaken:
-        """Take a file in as a batch; the workers are not told yet."""
+        """Take a file in as a batch; the workers are not told yet.
+
+        Cases whose due date `may_have_passed`, since nobody is there who could correct it, are taken in, and the
+        next sweep does with each what its workflow says.
+        """
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
-        if due is not None and due <= self.ledger.clock() and not may_be_late:
+        has_passed = due is not None and due <= self.ledger.clock()
+        if has_passed and not (may_be_late or may_have_passed):
             raise CasehandError(
                 "that due date has passed already: correct it, or say that it may be late (--late)"
             )

@@ -246,6 +246,55 @@ def test_a_run_waits_until_robots_have_worked_what_the_one_before_handed_in(
     assert len(work_off(ledger)) == 1
 
 
+@pytest.mark.parametrize("why", ["put off", "batch", "workflow", "bot", "behind another"])
+def test_a_run_waits_for_no_case_that_robots_may_not_work_for_long(
+    ledger: Ledger, kept: PassTime, known: str, take_in: Callable[..., str], why: str
+) -> None:
+    if why == "behind another":
+        make_known(ledger, "another", ["benefits"], timedelta(minutes=5))
+        take_in("HB000125", workflow="another")
+    _hand_in_one(ledger, kept, take_in)
+    if why in ("batch", "workflow", "bot"):
+        name = {"batch": "rents", "workflow": known, "bot": "benefits"}[why]
+        pauses.pause(ledger, PauseKind(why), name, "it goes wrong", "a person")
+    kept(days=1)
+    if why == "put off":
+        _put_off(ledger, ledger.clock() + timedelta(minutes=59))
+        write_due(ledger, NIGHTLY)
+        assert runs.take(ledger, NIGHTLY, "a") is None
+        _put_off(ledger, ledger.clock() + timedelta(days=90))
+
+    write_due(ledger, NIGHTLY)
+    assert len(work_off(ledger)) == 1
+
+
+def test_one_that_is_run_again_waits_for_no_case_of_its_own(
+    ledger: Ledger, kept: PassTime, known: str, take_in: Callable[..., str]
+) -> None:
+    _hand_in_one(ledger, kept, take_in, RunState.FAILED)
+    runs.run_again(ledger, NIGHTLY.name, runs.runs_of(ledger, NIGHTLY.name, 1)[0].at, "a person")
+    assert len(work_off(ledger)) == 1
+
+
+def test_what_was_written_while_the_clock_was_ahead_hides_nothing(
+    ledger: Ledger, pass_time: PassTime
+) -> None:
+    pass_time(days=50)
+    write_due(ledger, NIGHTLY)
+    pass_time(days=1)
+    write_due(ledger, NIGHTLY)
+    assert len(work_off(ledger)) == 1
+    pass_time(days=-51)
+    write_due(ledger, NIGHTLY)
+    for _ in range(52):
+        pass_time(days=1)
+        write_due(ledger, NIGHTLY)
+        work_off(ledger)
+
+    assert len(states(ledger)) == 52
+    assert set(states(ledger)) == {RunState.DONE}
+
+
 def test_a_run_is_skipped_while_the_one_before_is_going_where_that_is_the_rule(
     ledger: Ledger, kept: PassTime, known: str, take_in: Callable[..., str]
 ) -> None:
@@ -442,8 +491,8 @@ def test_no_slot_is_lost_and_none_run_twice_whenever_schedulers_die(
     assert sorted(lines) == named, "a slot was lost, or one written that there is not"
     ran = {at for at, one in lines.items() if one.state is RunState.DONE}
     given_up = {at for at, one in lines.items() if one.state is RunState.FAILED}
-    keys = {Run(plan.name, at, "", 0).key for at in ran}
-    assert keys <= set(handed_in) <= keys | {Run(plan.name, at, "", 0).key for at in given_up}
+    keys = {Run(plan.name, at, "", 0, at).key for at in ran}
+    assert keys <= set(handed_in) <= keys | {Run(plan.name, at, "", 0, at).key for at in given_up}
     assert all(lines[at].tries == MOST_TRIES for at in given_up)
     if missed is Missed.ALL:
         assert ran | given_up == set(named)
@@ -458,13 +507,20 @@ def _has_open(ledger: Ledger, plan: Plan) -> bool:
         return connection.execute(open_).scalar_one() > 0
 
 
-def _hand_in_one(ledger: Ledger, kept: PassTime, take_in: Callable[..., str]) -> None:
+def _hand_in_one(
+    ledger: Ledger, kept: PassTime, take_in: Callable[..., str], state: RunState = RunState.DONE
+) -> None:
     kept(days=1)
     write_due(ledger, NIGHTLY)
     run = runs.take(ledger, NIGHTLY, "a")
     assert run is not None
     take_in("HB000125", batch="rents")
-    runs.end(ledger, run, replace(DONE, batches=("rents",)))
+    runs.end(ledger, run, replace(DONE, state=state, batches=("rents",)))
+
+
+def _put_off(ledger: Ledger, until: datetime) -> None:
+    with ledger.writing() as connection:
+        connection.execute(update(schema.cases).values(not_before=until))
 
 
 def _end_cases(ledger: Ledger, state: str) -> None:
