@@ -20,7 +20,7 @@ from casehand.settings import PREFIX
 
 # What several files of tests stand on is in modules beside them.
 sys.path.insert(0, str(Path(__file__).parent))
-from postgres import FORGETFUL, a_postgres, fresh_database, postgres_programs
+from postgres import FORGETFUL, a_postgres, drop_database, fresh_database, postgres_programs
 from workshop import DESK, Desk
 
 
@@ -59,12 +59,15 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty ledger; a test that takes it runs on both kinds."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.db'}"
-    url: str = request.getfixturevalue("postgres_url")
-    return fresh_database(url)
+        yield f"sqlite:///{tmp_path / 'ledger.db'}"
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    url = fresh_database(server)
+    yield url
+    drop_database(url, server)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import chown, which
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 POSTGRES_USER = "postgres"
 
@@ -57,6 +57,14 @@ def fresh_database(url: str) -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return url.replace("/postgres?", f"/{name}?")
+
+
+def drop_database(url: str, server: str) -> None:
+    """Remove a database of the server at that address: a thousand of them take minutes to go at the end."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {make_url(url).database} WITH (FORCE)"))
+    engine.dispose()
 
 
 def _give_to_postgres(folder: Path) -> str | None:
