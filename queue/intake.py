@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, column, func, insert, select, text, update
+from sqlalchemy import ColumnClause, Connection, column, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from casehand.exceptions import CasehandError, NotNow
@@ -331,7 +331,9 @@ def open_references(connection: Connection, workflow: str, references: list[str]
     """Where the references are that have a case with something still to come."""
     # SQLite is told which index: left to itself it takes another, and each look goes through every open case.
     by_index = " INDEXED BY uq_cases_open_reference" if connection.dialect.name == "sqlite" else ""
-    case = {name: column(name) for name in ("workflow", "reference", "state", "batch")}
+    case: dict[str, ColumnClause[Any]] = {
+        name: column(name) for name in ("workflow", "reference", "state", "batch")
+    }
     found = connection.execute(
         select(case["reference"], case["state"], case["batch"])
         .select_from(text(f"cases{by_index}"))
