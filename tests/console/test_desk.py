@@ -417,6 +417,7 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "find_batch",
         "preview_selection",
         "preview_batch",
+        "rule_of",
         "find",
         "actions_for",
         "find_bulk",
