@@ -114,7 +114,7 @@ def test_what_went_wrong_stands_at_the_top_and_on_home(page_for: PageFor, served
     needs = page.get_by_role("region", name="Needs a person")
     expect(needs).to_contain_text("3 scheduled runs went wrong.")
     needs.get_by_role("link", name="See why, and say that you know of them").click()
-    assert page.get_by_role("heading", level=2).all_inner_texts() == ["Went wrong", NIGHTLY, DAILY]
+    expect(page.get_by_role("heading", level=2)).to_have_text(["Went wrong", NIGHTLY, DAILY])
     row = wrong(page, NIGHTLY)
     expect(row).to_contain_text(f"{MISSING.said}")
     expect(row).to_contain_text("Failed")
