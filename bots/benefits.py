@@ -135,6 +135,7 @@ class Award:
     allowance: Decimal
     spare_bedrooms: int
     non_dependant_deduction: Decimal
+    paid_up_to: date | None
     last_day: date | None
     payments: tuple[Payment, ...]
 
@@ -198,6 +199,7 @@ class Results:
 class ClaimScreen(Screen):
     """One claim, as it was when it was last read."""
 
+    claimant: str
     status: str
     weekly_award: Decimal  #: in pounds
     rents: list[Rent]  #: the latest first
@@ -247,6 +249,7 @@ class ClaimScreen(Screen):
 
     def _take_in(self, rows: list[list[str]]) -> None:
         labelled = _labelled(rows)
+        self.claimant = labelled["Claimant"]
         self.status = labelled["Status"]
         self.weekly_award = _pounds(labelled["Weekly award"])
         rents = rows[rows.index(["Rent from", "Weekly rent"]) + 1 :]
@@ -308,7 +311,7 @@ class AwardScreen(Screen):
 
 def _award(rows: list[list[str]]) -> Award:
     shows = _labelled(rows)
-    partner, ended = shows["Partner"], shows["Award ended"]
+    partner, ended, paid_up_to = shows["Partner"], shows["Award ended"], shows["Paid up to"]
     payments = rows[rows.index(["From", "To", "A week", "Paid to"]) + 1 :]
     return Award(
         claimant=shows["Claimant"],
@@ -323,6 +326,7 @@ def _award(rows: list[list[str]]) -> Award:
         allowance=_pounds(shows["Allowance"]),
         spare_bedrooms=int(shows["Spare bedrooms"]),
         non_dependant_deduction=_pounds(shows["Non-dependant deduction"]),
+        paid_up_to=_day(paid_up_to) if paid_up_to else None,
         last_day=_day(ended) if ended else None,
         payments=tuple(
             Payment(_day(first), _day(last), _pounds(amount), payee)

@@ -7,25 +7,29 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from html import unescape
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from casehand.bots.personal import Replacements
-from casehand.bots.reading import Reading
+from casehand.bots.personal import Found, fielded
+from casehand.bots.posted import REMOVED, Field, fields, form_without_secrets, without_secrets
+from casehand.bots.replacements import Replacements
+from casehand.bots.shown import Shown
 from casehand.exceptions import CasehandError
 
 KEPT_OF_REQUESTS = frozenset({"content-type"})
 KEPT_OF_ANSWERS = frozenset({"content-type", "location", "content-disposition"})
 """All other headers go: cookies and authorisations among them, under whatever name."""
 
-AS_TEXT = re.compile(r"text/|json|xml|javascript|x-www-form-urlencoded")
-KEPT_AS_IT_IS = re.compile(r"text/css|javascript|^font/|font-woff")
+AS_TEXT = re.compile(r"text/|json|xml|javascript|ecmascript|x-www-form-urlencoded")
+CODE = re.compile(r"text/css|javascript|ecmascript")
 """What a system's makers wrote, in which a long number is not an account."""
+FONT = re.compile(r"^font/|font-woff")
+SAYS_ITS_CHARSET = re.compile(r"text/|xml|javascript|ecmascript")
 
-SECRET = re.compile(r"passw|passwd|pwd|secret|otp|\bpin\b", re.IGNORECASE)
-REMOVED = "removed"
-FORM = "application/x-www-form-urlencoded"
+DECLARED = re.compile(
+    r"(?i)(<meta\b[^<>]*\bcharset\s*=\s*[\"']?|<\?xml\b[^<>]*\bencoding\s*=\s*[\"']|^@charset \")[\w.:-]+"
+)
+"""Where a text itself says what it is encoded in."""
 
 Entry = dict[str, Any]
 
@@ -39,13 +43,36 @@ class Cleaned:
     left_out: tuple[str, ...]  #: the kinds of files whose content could not be searched
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """Something personal or secret that would be left, and where."""
+
+    kind: str
+    text: str
+    number: int  #: of the entry, from 1
+    place: str  #: the entry's method and path
+
+
+class WouldBeLeft(CasehandError):
+    """Something personal would be left in the file; its text names none of it."""
+
+    def __init__(self, leftovers: tuple[Leftover, ...]) -> None:
+        first = leftovers[0]
+        kinds = sorted({one.kind for one in leftovers if one.number == first.number})
+        super().__init__(
+            f"nothing was written: the {' and the '.join(kinds)} in entry {first.number} ({first.place}) "
+            "would be left: name the text with --personal, or record without that page"
+        )
+        self.leftovers = leftovers
+
+
 def clean(
     har: Mapping[str, Any], secrets: tuple[str, ...] = (), also: Mapping[str, str] | None = None
 ) -> Cleaned:
     """Replace what is personal and remove what is secret.
 
     `secrets` are texts that go wherever they stand, such as the account's password; `also` are further texts to
-    be replaced. Raises CasehandError when something personal would be left, with the place and the kind of it.
+    be replaced. Raises WouldBeLeft when something personal would be left.
     """
     left_out: list[str] = []
     entries = [_plain(entry, left_out) for entry in har["log"]["entries"]]
@@ -53,29 +80,22 @@ def clean(
     for entry in entries:
         _remove_secrets(entry, boxes, secrets)
     replacements = Replacements(dict(also or {}))
-    for entry in entries:
-        for text in _readable(entry):
-            replacements.collect(text)
+    _collect(entries, replacements)
     cleaned = [_replaced(entry, replacements) for entry in entries]
-    _check(cleaned, replacements, secrets)
+    if leftovers := tuple(_leftovers(cleaned, replacements, secrets)):
+        raise WouldBeLeft(leftovers)
     content = {"log": {"version": "1.2", "creator": {"name": "casehand", "version": "1"}, "entries": cleaned}}
     return Cleaned(content, replacements, tuple(left_out))
+
+
+def as_text(har: Mapping[str, Any]) -> str:
+    """The file's content."""
+    return json.dumps(har, indent=1, ensure_ascii=False) + "\n"
 
 
 def _plain(entry: Entry, left_out: list[str]) -> Entry:
     """What a playback needs of an entry, with texts as texts."""
     request, response = entry["request"], entry["response"]
-    kind = response["content"].get("mimeType", "")
-    content: dict[str, Any] = {"mimeType": kind, "size": -1}
-    text = _body(response["content"], kind)
-    if text is not None:
-        content["text"] = text
-    elif KEPT_AS_IT_IS.search(kind):
-        content |= {
-            name: response["content"][name] for name in ("text", "encoding") if name in response["content"]
-        }
-    elif response["content"].get("text"):
-        left_out.append(kind.partition(";")[0] or "a file of no known kind")
     plain_request = {
         "method": request["method"],
         "url": request["url"],
@@ -101,8 +121,8 @@ def _plain(entry: Entry, left_out: list[str]) -> Entry:
             "statusText": response.get("statusText", ""),
             "httpVersion": "HTTP/1.1",
             "cookies": [],
-            "headers": _kept(response["headers"], KEPT_OF_ANSWERS),
-            "content": content,
+            "headers": _as_utf8(_kept(response["headers"], KEPT_OF_ANSWERS), response["content"]),
+            "content": _content(response["content"], left_out),
             "redirectURL": response.get("redirectURL", ""),
             "headersSize": -1,
             "bodySize": -1,
@@ -114,17 +134,43 @@ def _plain(entry: Entry, left_out: list[str]) -> Entry:
 
 def _kept(headers: list[dict[str, str]], names: frozenset[str]) -> list[dict[str, str]]:
     return [
-        {"name": header["name"], "value": _as_utf8(header)}
+        {"name": header["name"], "value": header["value"]}
         for header in headers
         if header["name"].lower() in names
     ]
 
 
-def _as_utf8(header: Mapping[str, str]) -> str:
-    """A header's value; a text is kept in the file as Unicode, whatever it came in."""
-    if header["name"].lower() == "content-type":
-        return re.sub(r"(?i)charset=[^;]+", "charset=utf-8", header["value"])
-    return header["value"]
+def _as_utf8(headers: list[dict[str, str]], content: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The headers with the charset said: a text is kept in the file as Unicode, whatever it came in."""
+    kind = content.get("mimeType", "")
+    if not any(header["name"].lower() == "content-type" for header in headers) and "html" in kind:
+        headers = [*headers, {"name": "Content-Type", "value": kind}]
+    return [
+        {"name": header["name"], "value": _with_charset(header["value"])}
+        if header["name"].lower() == "content-type"
+        else header
+        for header in headers
+    ]
+
+
+def _with_charset(kind: str) -> str:
+    if not SAYS_ITS_CHARSET.search(kind):
+        return kind
+    bare = re.sub(r"(?i)\s*;\s*charset=[^;]*", "", kind).rstrip("; ")
+    return f"{bare}; charset=utf-8"
+
+
+def _content(content: Mapping[str, Any], left_out: list[str]) -> dict[str, Any]:
+    kind = content.get("mimeType", "")
+    plain: dict[str, Any] = {"mimeType": kind, "size": -1}
+    text = _body(content, kind)
+    if text is not None:
+        plain["text"] = DECLARED.sub(r"\1utf-8", text) if SAYS_ITS_CHARSET.search(kind) else text
+    elif FONT.search(kind):
+        plain |= {name: content[name] for name in ("text", "encoding") if name in content}
+    elif content.get("text"):
+        left_out.append(kind.partition(";")[0] or "a file of no known kind")
+    return plain
 
 
 def _body(content: Mapping[str, Any], kind: str) -> str | None:
@@ -143,12 +189,16 @@ def _body(content: Mapping[str, Any], kind: str) -> str | None:
 
 def _password_boxes(entry: Entry) -> Iterator[str]:
     for tag in re.findall(r"<input\b[^>]*type=[\"']?password\b[^>]*>", _text(entry), re.IGNORECASE):
-        yield from re.findall(r"name=[\"']?([\w.-]+)", tag)
+        yield from re.findall(r"name=[\"']?([^\s\"'>]+)", tag)
 
 
 def _text(entry: Entry) -> str:
     content: dict[str, Any] = entry["response"]["content"]
-    return "" if "encoding" in content else content.get("text", "")
+    return "" if FONT.search(content["mimeType"]) else content.get("text", "")
+
+
+def _is_code(entry: Entry) -> bool:
+    return CODE.search(entry["response"]["content"]["mimeType"]) is not None
 
 
 def _remove_secrets(entry: Entry, boxes: set[str], secrets: tuple[str, ...]) -> None:
@@ -156,24 +206,12 @@ def _remove_secrets(entry: Entry, boxes: set[str], secrets: tuple[str, ...]) -> 
     request["url"] = _without(request["url"], secrets)
     parts = urlsplit(request["url"])
     if parts.query:
-        request["url"] = urlunsplit(parts._replace(query=_without_fields(parts.query, boxes)))
+        request["url"] = urlunsplit(parts._replace(query=form_without_secrets(parts.query, boxes)))
     if "postData" in request:
         posted = request["postData"]
-        if FORM in posted["mimeType"]:
-            posted["text"] = _without_fields(posted["text"], boxes)
-        posted["text"] = _without(posted["text"], secrets)
-    content = entry["response"]["content"]
-    if "text" in content and "encoding" not in content:
-        content["text"] = _without(content["text"], secrets)
-
-
-def _without_fields(form: str, boxes: set[str]) -> str:
-    fields = parse_qsl(form, keep_blank_values=True)
-    if not any(name in boxes or SECRET.search(name) for name, _ in fields):
-        return form
-    return urlencode(
-        [(name, REMOVED if name in boxes or SECRET.search(name) else value) for name, value in fields]
-    )
+        posted["text"] = _without(without_secrets(posted["mimeType"], posted["text"], boxes), secrets)
+    if _text(entry):
+        entry["response"]["content"]["text"] = _without(_text(entry), secrets)
 
 
 def _without(text: str, secrets: tuple[str, ...]) -> str:
@@ -182,50 +220,56 @@ def _without(text: str, secrets: tuple[str, ...]) -> str:
     return text
 
 
-def _readable(entry: Entry) -> Iterator[str]:
-    """What an entry says, as a person reads it, cells apart by tabs."""
-    request = entry["request"]
-    for form in (urlsplit(request["url"]).query, request.get("postData", {}).get("text", "")):
-        yield "\n".join(value for _, value in parse_qsl(form))
-    kind, text = entry["response"]["content"]["mimeType"], _text(entry)
-    if "html" in kind:
-        page = Reading(request["url"], text.encode(), "text/html; charset=utf-8")
-        yield "\n".join("\t".join(row) for row in page.rows)
-        yield "\n".join(_columns(page.rows))
-        yield "\n".join(_boxes(page))
-        # With what no browser would show, and an end to each text: a name is not to run on into the next label.
-        yield re.sub(r"<[^<>]*>", "\t", unescape(text))
-    elif not KEPT_AS_IT_IS.search(kind):
-        yield text
+def _collect(entries: list[Entry], replacements: Replacements) -> None:
+    for entry, shown, sent in _with_pages(entries):
+        for label, value in _fields(entry, shown, sent):
+            replacements.collect_field(label, value)
+            replacements.collect(value)
+        for text in shown.texts() if shown else [_text(entry)]:
+            replacements.collect(text, _is_code(entry))
+    # When all else is known: whether a hidden state holds any of it.
+    for _, shown, _ in _with_pages(entries):
+        for state in shown.states() if shown else ():
+            replacements.collect_state(state)
 
 
-def _columns(rows: list[list[str]]) -> Iterator[str]:
-    """Each cell behind the head of its column."""
-    heads: list[str] = []
-    for row in rows:
-        if len(row) == len(heads):
-            yield from (f"{head}\t{cell}" for head, cell in zip(heads, row, strict=True))
-        else:
-            heads = row
+def _with_pages(entries: list[Entry]) -> Iterator[tuple[Entry, Shown | None, list[Field]]]:
+    """Each entry with the page it shows, and with what was sent, behind the labels on the page it was sent from."""
+    labels: dict[str, list[str]] = {}
+    for entry in entries:
+        request = entry["request"]
+        posted = request.get("postData", {"mimeType": "", "text": ""})
+        sent = [*parse_qsl(urlsplit(request["url"]).query), *fields(posted["mimeType"], posted["text"])]
+        shown = (
+            Shown(request["url"], _text(entry))
+            if "html" in entry["response"]["content"]["mimeType"]
+            else None
+        )
+        yield (
+            entry,
+            shown,
+            [(label, value) for name, value in sent for label in (name, *labels.get(name, ()))],
+        )
+        # What one page calls so another calls otherwise: that which was shown last counts.
+        labels |= shown.labels() if shown else {}
 
 
-def _boxes(page: Reading) -> Iterator[str]:
-    """What stands in a form's boxes and in hidden attributes, behind the box's name."""
-    for box in page.html.css("input, textarea, option, [title], [alt], a[href]"):
-        of = box.attributes
-        if of.get("type") != "submit":
-            yield f"{of.get('aria-label') or of.get('name') or ''}\t{of.get('value') or ''}"
-        yield of.get("title") or of.get("alt") or ""
-        yield " ".join(value for _, value in parse_qsl(urlsplit(of.get("href") or "").query))
+def _fields(entry: Entry, shown: Shown | None, sent: list[Field]) -> Iterator[Field]:
+    """All that stands behind the name of a field: in the address, in what was sent, and in what was answered."""
+    yield from sent
+    yield from shown.fields() if shown else fields(entry["response"]["content"]["mimeType"], _text(entry))
 
 
 def _replaced(entry: Entry, replacements: Replacements) -> Entry:
-    """The entry with each text replaced, but for what the system's makers wrote."""
+    """The entry with each text replaced; a font stays as it is."""
     content = entry["response"]["content"]
-    made = KEPT_AS_IT_IS.search(content["mimeType"])
-    kept = {name: content.pop(name) for name in ("text", "encoding") if made and name in content}
+    text = content.pop("text", None)
     replaced: Entry = _in_each(entry, replacements)
-    replaced["response"]["content"] |= kept
+    if text is not None:
+        is_font = FONT.search(content["mimeType"])
+        replaced["response"]["content"]["text"] = (
+            text if is_font else replacements.apply(text, _is_code(entry))
+        )
     return replaced
 
 
@@ -239,18 +283,20 @@ def _in_each(value: Any, replacements: Replacements) -> Any:
     return value
 
 
-def _check(entries: list[Entry], replacements: Replacements, secrets: tuple[str, ...]) -> None:
-    for number, entry in enumerate(entries, 1):
-        texts = [text for text in _strings(entry) if text]
-        found = {kind for text in texts for kind in replacements.leftovers(text)}
-        if any(secret and secret in text for secret in secrets for text in texts):
-            found.add("secret")
-        if found:
-            place = f"{entry['request']['method']} {urlsplit(entry['request']['url']).path}"
-            raise CasehandError(
-                f"nothing was written: the {' and the '.join(sorted(found))} in entry {number} ({place}) "
-                "would be left: name the text with --personal, or record without that page"
-            )
+def _leftovers(
+    entries: list[Entry], replacements: Replacements, secrets: tuple[str, ...]
+) -> Iterator[Leftover]:
+    for number, (entry, shown, sent) in enumerate(_with_pages(entries), 1):
+        place = f"{entry['request']['method']} {urlsplit(entry['request']['url']).path}"
+        behind = (one for label, value in _fields(entry, shown, sent) for one in fielded(label, value))
+        found = [*_left_in_texts(entry, replacements, secrets), *replacements.news(behind)]
+        yield from (Leftover(kind, text, number, place) for kind, text in dict.fromkeys(found))
+
+
+def _left_in_texts(entry: Entry, replacements: Replacements, secrets: tuple[str, ...]) -> Iterator[Found]:
+    for text, is_code in [*((text, False) for text in _strings(entry)), (_text(entry), _is_code(entry))]:
+        yield from replacements.leftovers(text, is_code)
+        yield from (("secret", REMOVED) for secret in secrets if secret and secret in text)
 
 
 def _strings(entry: Entry) -> Iterator[str]:
@@ -258,10 +304,3 @@ def _strings(entry: Entry) -> Iterator[str]:
     yield request["url"]
     yield request.get("postData", {}).get("text", "")
     yield from (header["value"] for header in response["headers"])
-    if not KEPT_AS_IT_IS.search(response["content"]["mimeType"]):
-        yield _text(entry)
-
-
-def as_text(har: Mapping[str, Any]) -> str:
-    """The file's content."""
-    return json.dumps(har, indent=1, ensure_ascii=False) + "\n"

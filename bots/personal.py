@@ -1,24 +1,18 @@
-"""Personal data in what a system showed: found, and replaced by the same invention wherever it stands."""
+"""What is personal in what a system showed: by what it looks like, and by the label that it stands behind."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
-import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from urllib.parse import quote, quote_plus, unquote_plus
+from collections.abc import Iterator
 
-TITLES = r"(?:Mrs|Mr|Ms|Miss|Mx|Dr|Rev|Prof|Sir|Dame)"
-WORD = r"[A-Z][a-zA-Z\u00C0-\u024F'\u2019-]+"
+from casehand.bots.names import GAP, PARTICLE, TITLED, UPPER, WORD, name_at_start
+
 STREETS = (
     "Street|Road|Avenue|Lane|Close|Drive|Court|Way|Place|Gardens|Crescent|Terrace|Hill|Square|Grove|Park|Row|Walk"
     "|Mews|Green|View|Rise|House|Flats"
 )
+HOUSES = "Cottage|Farm|Lodge|Barn|Mill|Hall|Villa|Manor|Bungalow|Lodgings|Hotel|Hostel|Grange|Vicarage|Old"
+PLACE = rf"{WORD}(?: {WORD})*"
 
 PATTERNS: dict[str, str] = {
     "e-mail": r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
@@ -27,21 +21,38 @@ PATTERNS: dict[str, str] = {
         r"(?:[ ]?\d{2}){3}[ ]?[A-D](?![A-Z0-9])"
     ),
     "reference": r"(?<![A-Za-z0-9])[A-Z]{2,4}-?\d{5,10}(?![A-Za-z0-9])",
-    "address": rf"(?:(?:Flat|Unit|Room) \w+, )?\d{{1,4}}[A-Za-z]? (?:{WORD} )+(?:{STREETS})(?:, {WORD}(?: {WORD})*)*",
-    "postcode": r"(?<![A-Za-z0-9])[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[ABD-HJLNP-UW-Z]{2}(?![A-Za-z0-9])",
+    "address": rf"(?:(?:Flat|Unit|Room) \w+, )?\d{{1,4}}[A-Za-z]? (?:{WORD} )+(?:{STREETS})(?:, {PLACE})*",
+    # In lower case only with its blank: without one it may be a part of any key.
+    "postcode": (
+        r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[ABD-HJLNP-UW-Z]{2}"
+        r"|[A-Za-z]{1,2}\d[A-Za-z\d]?[ ]\d[abd-hjlnp-uw-zABD-HJLNP-UW-Z]{2})(?![A-Za-z0-9])"
+    ),
     "phone number": r"(?<![\w.])(?:\+44[ ]?|0)\d{2,4}[ -]?\d{3,4}[ -]?\d{3,4}(?![\w.])",
     "sort code": r"(?<![\w-])\d{2}-\d{2}-\d{2}(?![\w-])",
     "account number": r"(?<![\w.,/-])\d{7,12}(?![\w.,/-])",
-    "name": rf"\b{TITLES}\.? (?:{WORD} ){{0,2}}{WORD}",
+    "name": TITLED,
 }
 """What looks like a person's wherever it stands, the surest first."""
 
+SURE = ("e-mail", "National Insurance number", "name")
+"""What is a person's even in a script, which is full of numbers."""
+
+ROLE = (
+    r"(?:(?:joint |main |second |other |new |old )?(?:claimant|tenant|partner|landlord|customer|applicant|appointee"
+    r"|resident|occupier|owner|payee|debtor|agent|spouse|employee|non-?dependant|dependant|child|executor"
+    r"|bill payer|account holder|next of kin|liable(?: part(?:y|ies)| persons?)?))"
+)
+NAME_LABEL = r"names?"
+SURE_NAME_LABEL = (
+    r"(?:full |first |last |middle |family |given |christian |maiden |previous |former )names?|surname|fore-?names?"
+    rf"|{ROLE}(?:['\u2019]?s)? (?:(?:full |first |last )?name|surname|fore-?names?)|names? of (?:the )?{ROLE}"
+)
 LABELS: dict[str, str] = {
-    "name": (
-        r"(?:full |first |last |middle |family )?name|surname|forenames?|claimant|tenant|partner"
-        r"|liable part(?:y|ies)"
+    "name": rf"{NAME_LABEL}|{SURE_NAME_LABEL}|{ROLE}",
+    "address": (
+        rf"(?:full |home |current |new |old |previous |property |forwarding |postal |contact |{ROLE}(?:['\u2019]?s)? )?"
+        r"address(?: line)?(?: \d)?|property"
     ),
-    "address": r"(?:full |property |forwarding )?address(?: line \d)?",
     "postcode": r"post ?code",
     "phone number": r"(?:tele)?phone(?: number)?|mobile(?: number)?",
     "e-mail": r"e-?mail(?: address)?",
@@ -52,203 +63,35 @@ LABELS: dict[str, str] = {
 }
 """What the value beside such a label is."""
 
-HEADINGS = frozenset(
-    {
-        "Status",
-        "Date",
-        "Type",
-        "Amount",
-        "Reference",
-        "Number",
-        "Title",
-        "From",
-        "To",
-        "Yes",
-        "No",
-        "None",
-        "Unknown",
-    }
-)
-"""What stands beside such a label in the head of a table."""
-
-LONGEST = 120
-TREES = tuple(
-    "Alder Ash Aspen Beech Birch Cedar Elder Elm Fir Hazel Holly Larch Laurel Lime Maple Oak Olive".split()  # noqa: SIM905
-)
-
-
-@dataclass
-class Replacements:
-    """What has been replaced by what, the same each time."""
-
-    also: dict[str, str] = field(
-        default_factory=dict
-    )  #: texts to be replaced whatever they look like, to their kind
-    by: dict[str, tuple[str, str]] = field(default_factory=dict)  #: original to its kind and its invention
-    times: Counter[str] = field(default_factory=Counter)
-
-    def collect(self, text: str) -> None:
-        """Take note of what is personal in a text as a person reads it."""
-        for original, kind in self.also.items():
-            if original in text:
-                self._add(kind, original)
-        for kind, original in [*_labelled(text), *_patterned(text)]:
-            self._add(kind, original)
-
-    def apply(self, text: str) -> str:
-        """The text with the inventions in place of all that was noted, also where it is written encoded."""
-        pattern, inventions = self._table()
-        if pattern is None:
-            return text
-
-        def invention(match: re.Match[str]) -> str:
-            original, written = inventions[match[0]]
-            self.times[original] += 1
-            return written
-
-        return pattern.sub(invention, text)
-
-    def leftovers(self, text: str) -> list[str]:
-        """The kinds of what is still there, under whatever encoding, or looks personal and is no invention."""
-        invented = {invention.casefold() for _, invention in self.by.values()}
-        found = []
-        for readable in _readings(text):
-            lower = readable.casefold()
-            found += [
-                kind
-                for original, (kind, _) in self.by.items()
-                if original.casefold() in lower and not _is_within(original, invented, lower)
-            ]
-            found += [
-                kind
-                for kind, original in _patterned(readable)
-                if not any(original.casefold() in one or one in original.casefold() for one in invented)
-            ]
-        return sorted(set(found))
-
-    def _add(self, kind: str, original: str) -> None:
-        known = {_plain(one): pair for one, pair in self.by.items()}
-        if original in self.by or len(_plain(original)) < 3 or self._is_invention(original):
-            return
-        if _plain(original) in known:
-            # The same with other blanks: the same invention, with its own blanks.
-            invention = known[_plain(original)][1]
-            self.by[original] = kind, invention if " " in original else invention.replace(" ", "")
-            return
-        number = sum(one == kind for one, _ in self.by.values())
-        self.by[original] = kind, INVENTORS[kind](number, original)
-        if kind == "name":
-            self._add_parts(original)
-
-    def _add_parts(self, name: str) -> None:
-        """A person's surname and forenames stand alone elsewhere."""
-        words = [word for word in re.sub(rf"^{TITLES}\.? ", "", name).split() if len(word) > 2]
-        invented = re.sub(rf"^{TITLES}\.? ", "", self.by[name][1]).split()
-        for place, word in enumerate(words):
-            if word not in self.by and word not in invented and re.fullmatch(WORD, word):
-                last = place == len(words) - 1
-                self.by[word] = "name", invented[-1] if last else invented[0]
-
-    def _is_invention(self, text: str) -> bool:
-        return any(text in invention for _, invention in self.by.values())
-
-    def _table(self) -> tuple[re.Pattern[str] | None, dict[str, tuple[str, str]]]:
-        table: dict[str, tuple[str, str]] = {}
-        for original, (_, invention) in self.by.items():
-            for write in ENCODINGS:
-                table.setdefault(write(original), (original, write(invention)))
-        longest_first = sorted(table, key=len, reverse=True)
-        if not longest_first:
-            return None, table
-        # A part of a longer word is another word.
-        words = "|".join(map(re.escape, longest_first))
-        return re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}}))(?:{words})(?![A-Za-z0-9])"), table
-
-
-def _escaped(text: str) -> str:
-    return json.dumps(text)[1:-1]
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode().rstrip("=")
-
-
-def _lower_quoted(text: str) -> str:
-    return re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), quote(text, safe=""))
-
-
-def _styled(style: Callable[[str], str], write: Callable[[str], str]) -> Callable[[str], str]:
-    return lambda text: write(style(text))
-
-
-WRITTEN: tuple[Callable[[str], str], ...] = (
-    str,
-    html.escape,
-    lambda text: quote(text, safe=""),
-    quote,
-    quote_plus,
-    _lower_quoted,
-    _escaped,
-    _base64,
-)
-ENCODINGS = [_styled(style, write) for style in (str, str.upper, str.lower) for write in WRITTEN]
-"""Each way in which an address, a form, a page or a script may write the same text."""
-
-INVENTORS: dict[str, Callable[[int, str], str]] = {
-    # Prefixes, ranges and domains that are never given out.
-    "e-mail": lambda number, _: f"person{number + 1}@example.test",
-    "National Insurance number": lambda number, was: _spaced(
-        f"QQ {number // 10000 % 100:02} {number // 100 % 100:02} {number % 100:02} A", was
-    ),
-    "reference": lambda number, was: _renumbered(was, number),
-    "address": lambda number, _: f"{number + 1} Nowhere Street, Exampleton",
-    "postcode": lambda number, was: _spaced(f"ZZ{number // 10 % 100} {number % 10}ZZ", was),
-    "phone number": lambda number, _: f"01632 960{number % 1000:03}",
-    "sort code": lambda number, _: f"00-{number // 100 % 100:02}-{number % 100:02}",
-    "account number": lambda number, was: _renumbered(was, number),
-    "name": lambda number, was: _titled(
-        was, f"Test {TREES[number % len(TREES)]}{number // len(TREES) or ''}"
-    ),
-    "date of birth": lambda number, was: _as_dated(date(1970, 1, 1) + timedelta(days=number), was),
-    "text": lambda number, _: f"replaced{number + 1}",
+LEAST_DIGITS = {
+    "postcode": 1,
+    "phone number": 5,
+    "National Insurance number": 5,
+    "date of birth": 5,
+    "account number": 5,
+    "sort code": 5,
 }
 
+HEADINGS = frozenset(
+    (  # noqa: SIM905
+        "status date type amount reference number title from to yes no none unknown true false null n/a start end "
+        "details rent award allowance balance period role action actions charge charges notes reason known select "
+        "required optional live ended find search continue history recorded given applicable found code band class"
+    ).split()
+)
+"""Last words of what stands beside a label and is no value: another head of the table, a button, an empty value."""
 
-def _spaced(invention: str, was: str) -> str:
-    return invention if " " in was else invention.replace(" ", "")
+LONGEST = 120
+LONGEST_NAME = 60
+PREFIXES = frozenset("txt tb str fld inp hid lbl frm edit ddl sel cbo data f p h in".split())  # noqa: SIM905
+"""How programmers begin the names of boxes."""
 
-
-def _renumbered(was: str, number: int) -> str:
-    digits = re.search(r"\d+$", was)
-    length = len(digits[0]) if digits else 6
-    return was[: len(was) - length] + f"9{number + 1:0{length - 1}}"
-
-
-def _titled(was: str, invention: str) -> str:
-    title = re.match(rf"{TITLES}\.? ", was)
-    # One word is replaced by one.
-    plain = invention if " " in was else invention.split()[-1]
-    return (title[0] if title else "") + (invention if title else plain)
-
-
-def _as_dated(day: date, was: str) -> str:
-    return day.isoformat() if re.match(r"\d{4}-", was) else f"{day:%d/%m/%Y}"
+Found = tuple[str, str]
+"""A kind, and the text."""
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[\s+]", "", text).casefold()
-
-
-def _is_within(original: str, invented: Iterable[str], text: str) -> bool:
-    """Whether it stands in a text only as a part of inventions."""
-    for one in invented:
-        text = text.replace(one, "")
-    return original.casefold() not in re.findall(r"[\w.@+'-]+", text) and (
-        " " not in original or original.casefold() not in text
-    )
-
-
-def _patterned(text: str) -> Iterator[tuple[str, str]]:
+def patterned(text: str) -> Iterator[Found]:
+    """What looks personal wherever it stands."""
     taken: list[tuple[int, int]] = []
     for kind, pattern in PATTERNS.items():
         for match in re.finditer(pattern, text):
@@ -259,47 +102,123 @@ def _patterned(text: str) -> Iterator[tuple[str, str]]:
                 yield kind, match[0]
 
 
+def surely_personal(text: str) -> Iterator[Found]:
+    """What is personal even among the numbers of a script, and in bytes that are no text."""
+    for kind in SURE:
+        yield from ((kind, match[0]) for match in re.finditer(PATTERNS[kind], text))
+
+
+def labelled(text: str, is_code: bool = False) -> Iterator[Found]:
+    """What stands after a label: `Surname<tab>Alder`, on a line of its own, or `"surname": "Alder"`.
+
+    In code `name` alone is no label: everything has one there.
+    """
+    for kind, label in LABELS.items():
+        quoted = r"(?:\\?[\"'])?"
+        for match in re.finditer(
+            rf"(?im)(?:^|[\t\"',;.({{]) ?({_loosely(label)}) ?{quoted}\s*[:\t]\s*"
+            rf"(?:\\?'([^'\n<>\\]{{2,{LONGEST}}})'|(?:\\?\")?([^\t\n\"<>\\]{{2,{LONGEST}}}))",
+            text,
+        ):
+            if not (is_code and re.fullmatch(NAME_LABEL, match[1], re.IGNORECASE)):
+                yield from _behind(kind, match[1], (match[2] or match[3]).strip())
+
+
+def fielded(label: str, value: str) -> Iterator[Found]:
+    """What a field of this name holds: a form's, a box's, or one of JSON. It is surely a value, and taken whole."""
+    plain = _as_label(label)
+    for kind, pattern in LABELS.items():
+        if re.fullmatch(_loosely(pattern), plain, re.IGNORECASE):
+            for line in filter(None, map(str.strip, value.splitlines())):
+                yield from _whole(kind, plain, line)
+            return
+
+
+def _behind(kind: str, label: str, value: str) -> Iterator[Found]:
+    if _is_heading(value):
+        return
+    if kind == "name":
+        for one in re.split(r"\s+(?:and|&)\s+", value):
+            name = _name_behind(label, one)
+            if name and not _is_heading(name):
+                yield kind, name
+    elif kind == "address":
+        # A property is often given with its reference, which is nobody's.
+        is_property = label.casefold() == "property"
+        if _is_place(value) or (re.search(r"\d", value) and " " in value and not is_property):
+            yield kind, value
+    elif _has_form(kind, value):
+        yield kind, value
+
+
+def _name_behind(label: str, value: str) -> str:
+    name = name_at_start(value)
+    rest = value[len(name) :]
+    if not name:
+        is_one_word = re.fullmatch(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*", value)
+        return value if is_one_word and _is_sure(label) else ""
+    if " " in name or "\u00a0" in name:
+        return name
+    # A role has a name of more than one word: another head of the table stands beside it, too.
+    return name if not _is_role(label) and re.match(r"$|[,.;()\[\]/|]", rest) else ""
+
+
+def _whole(kind: str, label: str, value: str) -> Iterator[Found]:
+    if _is_heading(value) or len(value) > LONGEST or "://" in value:
+        return
+    if kind == "name" and _is_sure(label):
+        if re.search(r"[^\W\d_]", value) and len(value) <= LONGEST_NAME:
+            yield kind, value
+    elif kind == "address" and label != "property":
+        if " " in value and re.search(r"[^\W\d_]", value):
+            yield kind, value
+    else:
+        yield from _behind(kind, label, value)
+
+
+def _is_sure(label: str) -> bool:
+    return re.fullmatch(_loosely(SURE_NAME_LABEL), label, re.IGNORECASE) is not None
+
+
+def _is_role(label: str) -> bool:
+    return re.fullmatch(_loosely(ROLE), label, re.IGNORECASE) is not None
+
+
+def _loosely(label: str) -> str:
+    return label.replace(" ", "[ _-]?")
+
+
+def _as_label(name: str) -> str:
+    """The words of a box's name or of a label: `ctl00$main$txtSurname` is a surname."""
+    if " " not in name.strip():
+        name = ([part for part in re.split(r"[$.:/\[\]]", name) if part] or [""])[-1]
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\s-]+", " ", re.sub(r"\(.*?\)|[*:]", " ", name)).lower().split()
+    if len(words) > 1 and words[0] in PREFIXES:
+        words = words[1:]
+    return re.sub(r"\s*\d+$", "", " ".join(words))
+
+
+def _is_heading(value: str) -> bool:
+    words = re.findall(r"[^\W_]+(?:/[^\W_]+)?", value.casefold())
+    return (
+        not words
+        or words[-1] in HEADINGS
+        or any(re.fullmatch(label, value, re.IGNORECASE) for label in LABELS.values())
+    )
+
+
+def _is_place(value: str) -> bool:
+    """Whether it reads like a house without a number: `Rose Cottage, Mill Road`."""
+    word = rf"(?:[{UPPER}][\w'\u2019-]+|of|the|upon|on|in|by|next|under|le|{PARTICLE})"
+    says_where = re.search(rf",|\b(?:{STREETS}|{HOUSES})\b", value)
+    return says_where is not None and re.fullmatch(rf"{word}(?:,?{GAP}{word}|,{word})+", value) is not None
+
+
+def _has_form(kind: str, value: str) -> bool:
+    if kind == "e-mail":
+        return "@" in value
+    return len(re.findall(r"\d", value)) >= LEAST_DIGITS[kind]
+
+
 def _is_compact_day(text: str) -> bool:
     return re.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])", text) is not None
-
-
-def _labelled(text: str) -> Iterator[tuple[str, str]]:
-    """What stands after a label: `Surname<tab>Alder`, on a line of its own, or `"surname": "Alder"`."""
-    for kind, label in LABELS.items():
-        for match in re.finditer(
-            rf"(?im)(?:^|[\t\"])(?:{label})\"?\s*[:\t]\s*\"?([^\t\n\"<>]{{2,{LONGEST}}})", text
-        ):
-            value = match[1].strip()
-            alone = re.match(r"\W*(?:claimant|tenant|partner|liable)", match[0], re.IGNORECASE) is None
-            if _fits(kind, value) and (kind != "name" or alone or " " in value):
-                yield kind, value
-
-
-def _fits(kind: str, value: str) -> bool:
-    if value in HEADINGS or any(re.fullmatch(label, value, re.IGNORECASE) for label in LABELS.values()):
-        return False
-    if kind == "name":
-        return re.fullmatch(rf"(?:{TITLES}\.? )?{WORD}(?: {WORD}){{0,3}}", value) is not None
-    if kind == "address":
-        return re.search(r"\d", value) is not None and " " in value
-    return re.search(r"\d|@", value) is not None
-
-
-def _readings(text: str) -> Iterator[str]:
-    """The text, and what it says when it is decoded in each way."""
-    yield text
-    decoded = html.unescape(unquote_plus(unquote_plus(text)))
-    yield decoded
-    yield re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), decoded)
-    for match in re.finditer(r"[A-Za-z0-9+/_-]{8,}={0,2}", text):
-        if (inner := _from_base64(match[0])) is not None:
-            yield inner
-
-
-def _from_base64(text: str) -> str | None:
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        said = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return said if said.isprintable() else None

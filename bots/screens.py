@@ -12,11 +12,15 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from casehand.bots.names import GAP, NAME, WORD
+from casehand.bots.personal import patterned
 
 LONGEST_LINE = 110
 FOUND_BY_CODE = "No user-facing locator was unique here: found by how the page is made"
 FOUND_BY_PLACE = "Several look the same: found by its place among them"
+OF_SEVERAL_WORDS = r"^[^\W\d_]+(?:[ +_-][^\W\d_]+)+$|@|(?i:[a-z]{2} ?\d{6} ?[a-d])"
 HOLDS_A_VALUE = "Holds what this record showed: make it an argument"
 
 
@@ -185,7 +189,7 @@ class _Method:
     @property
     def name(self) -> str:
         """Its page's, by the address."""
-        path = re.sub(r"\.\w{2,5}$", "", urlsplit(self.page.address).path)
+        path = re.sub(r"\.\w{2,5}$", "", _place(self.page.address))
         words = [word for word in re.split(r"[^A-Za-z]+", path) if word]
         return "on_" + ("_".join(words).lower() or "start")
 
@@ -194,7 +198,7 @@ class _Method:
         window = {"window": "Page"} if self.page.window != "page" else {}
         given = {**window, **self.arguments}
         arguments = "".join(f", {name}: {kind}" for name, kind in given.items())
-        path = re.sub(r"\d+", "…", urlsplit(self.page.address).path) or "/"
+        path = re.sub(r"\d+", "…", _place(self.page.address)) or "/"
         returns = "Page" if self.opens else "None"
         lines = [f"def {name}(self{arguments}) -> {returns}:", f'    """At {path}, as it was recorded."""']
         lines += [f"    {line}" for line in self.lines]
@@ -222,7 +226,7 @@ class _Method:
             address = values[0] if values else ""
             yield "# You went there by its address: see whether a link leads there"
             path = urlsplit(address).path.lstrip("/")
-            if re.search(r"\d", path):
+            if re.search(r"\d", path) or _place(address) != urlsplit(address).path:
                 yield f"# {HOLDS_A_VALUE}"
             yield f"self.page.goto(self.url + {_quoted(path)})"
             return
@@ -301,7 +305,7 @@ class _Method:
         if re.search(r"\.(nth\(|first\b|last\b)", written):
             yield FOUND_BY_PLACE
         texts = (text for text in _texts_in(_within_frame(locator)) if text not in self.earlier)
-        if ".locator(" not in written and any(re.search(r"\d", text) for text in texts):
+        if ".locator(" not in written and any(_may_be_of_one_case(text) for text in texts):
             yield HOLDS_A_VALUE
 
 
@@ -428,7 +432,21 @@ def _pair(pair: ast.keyword, known: Mapping[str, str] | None = None) -> str:
 
 def _before_a_value(text: str) -> str:
     """The beginning of a message, up to the first word that may be of one case only."""
-    return re.split(r"\s*\S*\d", text, maxsplit=1)[0] or text
+    # A name begins in upper case, as the message itself does.
+    return re.split(rf"\s*\S*\d|(?<=\S)\s+(?={WORD})", text, maxsplit=1)[0] or text
+
+
+def _may_be_of_one_case(text: str) -> bool:
+    """Whether a text holds a number, or words that are written as a name is."""
+    if re.search(r"\d", text) or any(True for _ in patterned(text)):
+        return True
+    return re.search(rf"{WORD}(?:{GAP}|,{GAP}){NAME}", text) is not None
+
+
+def _place(address: str) -> str:
+    """The path of an address, without the parts that may be called after somebody: `/person/quentin-specimen`."""
+    parts = unquote(urlsplit(address).path).split("/")
+    return "/".join("…" if re.search(OF_SEVERAL_WORDS, part) else part for part in parts)
 
 
 def _quoted(text: str) -> str:

@@ -12,6 +12,9 @@ from casehand.console.child import Child, fork_child, stops_held
 from casehand.workflows.parentage import end_with
 
 RESTART_SECONDS = 10.0
+AGAIN_SECONDS = 60.0
+"""So long one that said why it cannot go on is left alone: the database may only have been restarting."""
+
 PATIENCE_SECONDS = 60.0
 CANNOT_GO_ON = 1
 """The exit code of a child that ended with an error for a person."""
@@ -35,9 +38,10 @@ class Companion:
 
     @property
     def is_missing(self) -> bool:
-        """Whether it has died, and not just now; one that has said why it cannot go on is not missed."""
-        died = self._child is not None and self._child.poll() not in (None, CANNOT_GO_ON)
-        return died and monotonic() - self._begun > RESTART_SECONDS
+        """Whether it has died, and not just now."""
+        ended = None if self._child is None else self._child.poll()
+        left_alone = AGAIN_SECONDS if ended == CANNOT_GO_ON else RESTART_SECONDS
+        return ended is not None and monotonic() - self._begun > left_alone
 
     def end(self) -> None:
         """Ask it to end, and see that it does."""

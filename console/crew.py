@@ -9,6 +9,8 @@ from threading import Event
 from time import monotonic
 from types import FrameType, TracebackType
 
+import structlog
+
 from casehand import worker
 from casehand.console.child import STOPS, Child, fork_child, stops_held
 from casehand.console.companion import Companion
@@ -19,6 +21,8 @@ from casehand.worker import CREW, LANES
 QUICK_DEATH_SECONDS = 10.0
 MOST_QUICK_DEATHS = 5
 RESTART_SECONDS = 2.0
+
+log = structlog.get_logger()
 
 
 class Crew:
@@ -78,6 +82,7 @@ class Crew:
             self._replace_the_dead()
             for companion in self._companions:
                 if companion.is_missing:
+                    log.warning("companion_started_again", name=companion.name)
                     self._start_companion(companion)
             self._stopping.wait(seconds)
 

@@ -520,14 +520,20 @@ class Desk:
         not_before: datetime | None = None,
         due: datetime | None = None,
         may_be_late: bool = False,
+        may_have_passed: bool = False,
         again: bool = False,
         known_by: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> BatchTaken:
-        """Take a file in as a batch; the workers are not told yet."""
+        """Take a file in as a batch; the workers are not told yet.
+
+        Cases whose due date `may_have_passed`, since nobody is there who could correct it, are taken in, and the
+        next sweep does with each what its workflow says.
+        """
         self._check_right(Right.HAND_IN, workflow)
         found = known_workflow(self.ledger, self.workflows, workflow)
-        if due is not None and due <= self.ledger.clock() and not may_be_late:
+        has_passed = due is not None and due <= self.ledger.clock()
+        if has_passed and not (may_be_late or may_have_passed):
             raise CasehandError(
                 "that due date has passed already: correct it, or say that it may be late (--late)"
             )
@@ -654,10 +660,14 @@ class Desk:
         self.check_may_run(plan)
         runs.run_again(self.ledger, plan.name, at, self.person.id)
 
-    def note_seen(self, plan: Plan) -> int:
-        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were."""
-        self.check_may_run(plan)
-        return runs.note_seen(self.ledger, plan.name, self.person.id)
+    def note_seen(self, schedule: str, until: datetime | None = None) -> int:
+        """Note that this person knows of the runs of a schedule that went wrong; returns how many those were.
+
+        With `until`, only of those that had ended by then. The schedule may be one that is kept no more.
+        """
+        for workflow in runs.workflows_gone_wrong(self.ledger, schedule):
+            self._check_right(Right.HAND_IN, workflow)
+        return runs.note_seen(self.ledger, schedule, self.person.id, until)
 
     # The checks that these share.
 

@@ -18,23 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, SecretStr
 
-from casehand.bots.bot import Bot
 from casehand.bots.browser import WarmBrowser
 from casehand.bots.driver import start_driver
 from casehand.bots.evidence import read_evidence
 from casehand.console.listing import say, show_table
 from casehand.console.office import Office
+from casehand.console.place import Place, check_free
 from casehand.exceptions import CasehandError
 from casehand.queue import leases, pauses
-from casehand.queue.breaker import open_breakers
 from casehand.queue.cases import CaseStory, tell
 from casehand.queue.commits import CommitState
 from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
 from casehand.queue.outcome import EscalationKind
-from casehand.queue.pauses import ALL, PauseKind
 from casehand.queue.single import take_in
-from casehand.queue.slots import Slot
 from casehand.queue.state import State
 from casehand.queue.vault import KEY_BYTES
 from casehand.settings import Settings
@@ -113,7 +110,7 @@ class Hall:
 
     def rehearse(self, data: BaseModel) -> Rehearsed:
         """Work one case up to its first change. Raises CasehandError when the system refuses the account."""
-        check_free(self.office, self.workflow)
+        self._check_free()
         self._keep_places()
         case = take_in(
             self._ledger,
@@ -127,14 +124,16 @@ class Hall:
         return self._told(tell(self._ledger, case))
 
     def _set_up(self) -> None:
-        check_free(self.office, self.workflow)
-        self._holder = f"rehearsal.{secrets.token_hex(4)}"
+        self._check_free()
         settings = self._stack.enter_context(scratch(self.office.settings))
         self._settings = settings
         self._ledger = Ledger.open(settings.ledger_url, settings.vault())
         self._stack.callback(self._ledger.close)
-        self._places: list[Slot] = []
-        self._stack.callback(self._give_back_places)
+        holder = f"rehearsal.{secrets.token_hex(4)}"
+        bots = {bot.name: bot for bot in self.workflow.bots.values()}
+        self._places = [Place(self.office, bot, holder) for bot in bots.values()]
+        for place in self._places:
+            self._stack.callback(place.give_back)
         self._keep_places()
         known = self.workflow
         make_known(self._ledger, known.name, known.bot_names, known.timeout)
@@ -144,28 +143,14 @@ class Hall:
 
     def _keep_places(self) -> None:
         """Hold one session of each bot in the service's own ledger, the same that is worked with here."""
-        length = self.workflow.timeout + SLACK
-        for bot in {one.name: one for one in self.workflow.bots.values()}.values():
-            held = next((slot for slot in self._places if slot.bot == bot.name), None)
-            if held is not None and leases.hold(self.office.ledger, held.name, self._holder, length):
-                continue
-            self._places.append(self._place(bot, length))
+        for place in self._places:
+            place.keep(self.workflow.timeout + SLACK)
+            for other in place.elsewhere:
+                # Whose account that is must not be used here either.
+                leases.hold(self._ledger, other.name, "elsewhere", timedelta(days=1))
 
-    def _place(self, bot: type[Bot], length: timedelta) -> Slot:
-        number = bot.slots(len(self.office.settings.for_bot(bot.name).accounts))
-        for one in range(number):
-            slot = Slot(bot.name, one, self._holder)
-            if leases.hold(self.office.ledger, slot.name, self._holder, length):
-                return slot
-            # Whose account that is must not be used here either.
-            leases.hold(self._ledger, slot.name, "elsewhere", timedelta(days=1))
-        raise CasehandError(
-            f"the bot {bot.name} holds all of its {number} sessions at work: try again when it has less to do"
-        )
-
-    def _give_back_places(self) -> None:
-        for slot in self._places:
-            leases.let_go(self.office.ledger, slot.name, slot.holder)
+    def _check_free(self) -> None:
+        check_free(self.office, self.workflow.bots.values(), self.workflow.timeout)
 
     def _pass_on_refusal(self) -> None:
         """A refused sign-in counts for the service too: trying on locks accounts."""
@@ -224,26 +209,6 @@ def as_json(told: Rehearsed) -> dict[str, object]:
         "steps": told.steps,
         "picture": picture,
     }
-
-
-def check_free(office: Office, workflow: Workflow) -> None:
-    """Raise CasehandError when a bot that the workflow needs is not set up, closed, paused or in trouble."""
-    now, ledger = office.ledger.clock(), office.ledger
-    if pauses.is_paused(ledger, PauseKind.EVERYTHING, ALL):
-        raise CasehandError("everything is paused: see `casehand status`")
-    broken = {one.bot for one in open_breakers(ledger)}
-    for bot in workflow.bots.values():
-        office.settings.for_bot(bot.name)
-        opens = bot.must_wait_until(now, workflow.timeout)
-        if opens is not None:
-            when = opens.astimezone(office.settings.zone)
-            raise CasehandError(f"the bot {bot.name} is closed until {when:%A %d %B at %H:%M}: try then")
-        if pauses.is_paused(ledger, PauseKind.BOT, bot.name):
-            raise CasehandError(f"the bot {bot.name} is paused: `casehand status` says why")
-        if bot.name in broken:
-            raise CasehandError(
-                f"the system of the bot {bot.name} fails case after case: try when it is well"
-            )
 
 
 @contextmanager

@@ -27,6 +27,10 @@ class Links:
         """All batches."""
         return self._to("/batches", "casehand status")
 
+    def to_schedules(self) -> str:
+        """What comes by itself, and what of it went wrong."""
+        return self._to("/schedules", "casehand schedule")
+
     def to_home(self) -> str:
         """How things stand."""
         return self._to("/", "casehand status")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -82,9 +83,18 @@ class Office:
 
 
 def check_folders(office: Office) -> None:
-    """Raise CasehandError when a [[folder]] is for a workflow that there is not."""
+    """Raise CasehandError when a [[folder]] is for a workflow that there is not, or its files could not be put away."""
     for settings in office.settings.folder:
         try:
             find_workflow(office.workflows, settings.workflow)
+            for place in (settings.done_at, settings.rejected_at):
+                _check_same_disk(settings.path, place)
         except CasehandError as error:
             raise CasehandError(f"[[folder]] {settings.called} is wrong: {error}") from None
+
+
+def _check_same_disk(inbox: Path, place: Path) -> None:
+    """A file is moved there in one step, which no disk does to another."""
+    there = next(one for one in (place, *place.absolute().parents) if one.exists())
+    if inbox.exists() and inbox.stat().st_dev != there.stat().st_dev:
+        raise CasehandError(f"{place} is on another disk than {inbox}: give a folder on the same one")

@@ -3,16 +3,32 @@
 import json
 import os
 import signal
+import sys
 import tempfile
+import textwrap
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
-from typing import Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from casehand.bots.bot import Account, Bot
+from casehand.bots.bot import Account
 from casehand.console.office import Office
-from casehand.exceptions import CasehandError
+from casehand.console.place import Place, check_free, kept
+from casehand.exceptions import CasehandError, SignInRefused
+from casehand.queue.pauses import PauseKind
+
+if TYPE_CHECKING:
+    from casehand.bots.har import Cleaned
+
+HELD = timedelta(minutes=1)
+"""How long the session stays with a recording that is not heard of."""
+LONGEST_SHOWN = 80
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,30 +60,37 @@ def record(
         raise CasehandError(f"there is no bot {bot!r}: the bots here are {', '.join(sorted(bots)) or 'none'}")
     for file in filter(None, (to, har)):
         _must_be_new(file)
-    given = settings.for_bot(bot)
-    account = Account(given.accounts[0].username, given.accounts[0].password)
+    check_free(office, [bots[bot]], timedelta())
     office.desk.begin_recording(bot)
-    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
+    place = Place(office, bots[bot], f"recording.{token_hex(4)}")
+    with tempfile.TemporaryDirectory(dir=settings.home) as folder, kept(place, HELD):
         raw = Path(folder) / "session.har" if har else None
-        screens = _record(bots[bot], given.url, account, settings.browser, raw)
+        try:
+            screens = _record(place, settings.browser, raw)
+        except SignInRefused as refused:
+            # It counts for the workers too: trying on locks accounts.
+            office.desk.pause(PauseKind.BOT, bot, str(refused))
+            raise CasehandError(f"the bot {bot} is paused from now on: {refused}") from None
         if to is None:
             typer.echo(screens)
         else:
             _write(to, screens)
             typer.echo(f"The screens are in {to}: edit them, they are a start.", err=True)
         if har is not None and raw is not None:
-            _keep(raw, har, account, personal or [])
+            _keep(raw, har, place.account(), personal or [])
 
 
-def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har: Path | None) -> str:
+def _record(place: Place, browser: str | None, har: Path | None) -> str:
     from casehand.bots.chromium import find_browser_with_window
     from casehand.bots.driver import start_driver
     from casehand.bots.recorder import recorder, until_closed
     from casehand.bots.screens import write_screens
 
     found = find_browser_with_window(browser)
+    bot, account = place.bot, place.account()
+    url = place.office.settings.for_bot(bot.name).url
     over = Event()
-    signal.signal(signal.SIGINT, lambda number, frame: over.set())
+    before = signal.signal(signal.SIGINT, lambda number, frame: over.set())
     playwright = start_driver()
     try:
         with recorder(playwright, bot, url, account, found, har) as (page, recording):
@@ -76,30 +99,78 @@ def _record(bot: type[Bot], url: str, account: Account, browser: str | None, har
                 err=True,
             )
             typer.echo("It is the system itself: what you save there is saved.", err=True)
-            until_closed(page, over.is_set)
+            until_closed(page, _keeping(place, over))
     finally:
         playwright.stop()
+        signal.signal(signal.SIGINT, before)
     known = {account.username: "self.account.username"}
     known[account.password.get_secret_value()] = "self.account.password.get_secret_value()"
     return write_screens(recording.events, bot.__name__, bot.__module__, known)
 
 
+def _keeping(place: Place, over: Event) -> Callable[[], bool]:
+    """Tells whether it is over, and meanwhile keeps the session from the workers."""
+    kept_at = monotonic()
+
+    def is_over() -> bool:
+        nonlocal kept_at
+        if monotonic() - kept_at > HELD.total_seconds() / 4:
+            kept_at = monotonic()
+            # A machine that slept has lost it: the person goes on all the same.
+            with suppress(CasehandError):
+                place.keep(HELD)
+        return over.is_set()
+
+    return is_over
+
+
 def _keep(raw: Path, har: Path, account: Account, personal: list[str]) -> None:
-    from casehand.bots.har import as_text, clean
+    from casehand.bots.har import as_text
 
     if not raw.exists():
         raise CasehandError(
             "the browser ended before the session was kept: record it again, and close the window only"
         )
     secrets = (account.password.get_secret_value(),)
-    cleaned = clean(json.loads(raw.read_text()), secrets, dict.fromkeys(personal, "text"))
+    cleaned = _clean(json.loads(raw.read_text(encoding="utf-8")), secrets, personal)
     _write(har, as_text(cleaned.har))
     for original, (kind, invention) in cleaned.replacements.by.items():
         if times := cleaned.replacements.times[original]:
-            typer.echo(f"{kind}: {original} -> {invention} ({times} times)", err=True)
+            typer.echo(f"{kind}: {_shortened(original)} -> {invention} ({times} times)", err=True)
     for kind in sorted(set(cleaned.left_out)):
         typer.echo(f"left out, since it cannot be searched: {kind}", err=True)
     typer.echo(f"The session is in {har}: read it before you pass it on.", err=True)
+
+
+def _clean(session: dict[str, Any], secrets: tuple[str, ...], personal: list[str]) -> "Cleaned":
+    """The session with nothing personal left; whoever sits at a terminal is asked for what no rule finds."""
+    from casehand.bots.har import WouldBeLeft, clean
+
+    given = [*personal]
+    while True:
+        try:
+            return clean(session, secrets, dict.fromkeys(given, "text"))
+        except WouldBeLeft as refused:
+            if not sys.stdin.isatty():
+                raise
+            for one in refused.leftovers:
+                typer.echo(
+                    f"left: {one.kind}: {_shortened(one.text)} (entry {one.number}, {one.place})", err=True
+                )
+            further = typer.prompt(
+                "A further text to be replaced, as it stands there (nothing: give the session up)",
+                default="",
+                show_default=False,
+                err=True,
+            )
+            if not further:
+                raise
+            given.append(further)
+
+
+def _shortened(text: str) -> str:
+    """A text in one line, since a hidden state has no end."""
+    return textwrap.shorten(text, LONGEST_SHOWN) if " " in text else text[:LONGEST_SHOWN]
 
 
 def _must_be_new(file: Path) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -50,13 +50,13 @@ def rehearse(
     rule = office.desk.rule_of(known)
     found = verdicts(office.ledger, known.name, read_table(file), known.model, known.reference, rule)
     with _progress(quiet=json) as told, Hall(office, known) as hall:
-        for verdict in islice(found, limit):
-            report.take(verdict, hall.rehearse)
-            told(report.rows)
+        report.take_all(islice(found, limit), hall.rehearse, told)
     if json:
         show_json(report.as_json())
     else:
         report.show()
+    if report.stopped:
+        raise CasehandError(report.stopped)
     if report.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
 
@@ -65,17 +65,39 @@ class Report:
     """What a batch would come to. `alike` is the same for reasons that differ only in their numbers."""
 
     def __init__(self, file: str, workflow: str, alike: Callable[[str], object]) -> None:
-        self.rows = 0
+        self.stopped: str | None = None  #: where and why it was not gone on with
         self._file = file
         self._workflow = workflow
         self._alike = alike
         self._cases: list[tuple[int, Rehearsed]] = []
         self._refused: list[tuple[int, str, str]] = []
         self._failures = 0
+        self._line = 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows it tells of."""
+        return len(self._cases) + len(self._refused)
+
+    def take_all(
+        self, verdicts: Iterable[Verdict], work: Callable[[BaseModel], Rehearsed], told: Callable[[int], None]
+    ) -> None:
+        """Take in one row after another, until something stops it: what came before that is told all the same.
+
+        Raises CasehandError when nothing came before.
+        """
+        try:
+            for verdict in verdicts:
+                self.take(verdict, work)
+                told(self.rows)
+        except CasehandError as error:
+            if not self.rows:
+                raise
+            self.stopped = f"stopped at line {self._line}: {error}"
 
     def take(self, verdict: Verdict, work: Callable[[BaseModel], Rehearsed]) -> None:
         """Take in one row. Raises CasehandError when the system fails case after case."""
-        self.rows += 1
+        self._line = verdict.line
         if not isinstance(verdict, Accepted):
             self._refused.append((verdict.line, verdict.kind, verdict.reason))
             return
@@ -84,8 +106,7 @@ class Report:
         self._failures = self._failures + 1 if told.ending is Ending.FAILURE else 0
         if self._failures >= MOST_FAILURES:
             raise CasehandError(
-                f"the system failed {MOST_FAILURES} cases one after another, up to line {verdict.line} "
-                f"({told.why}): rehearse when it is well"
+                f"the system failed {MOST_FAILURES} cases one after another ({told.why}): rehearse when it is well"
             )
 
     @property
@@ -107,6 +128,7 @@ class Report:
             "file": self._file,
             "workflow": self._workflow,
             "rows": self.rows,
+            "stopped": self.stopped,
             "counts": self.counts(),
             "cases": [{"line": line, **as_json(one)} for line, one in self._cases],
             "not_taken_in": refused,
@@ -117,6 +139,8 @@ class Report:
         say(
             f"Rehearsed {counted(self.rows, 'row')} of {self._file} for {self._workflow}. Nothing was changed."
         )
+        if self.stopped:
+            say(f"It was {self.stopped}")
         numbers = [(number, what) for what, number in self.counts().items() if number]
         show_table("What would become of them", ("Rows", "Would become"), numbers)
         if reasons := list(self._reasons()):

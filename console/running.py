@@ -3,15 +3,15 @@
 import csv
 import os
 import signal
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import monotonic
+from types import TracebackType
 
 import structlog
 from pydantic import BaseModel
@@ -32,15 +32,20 @@ from casehand.exceptions import (
     SystemException,
 )
 from casehand.queue import runs
+from casehand.queue.inbox import is_meant, stamp_of
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
-from casehand.queue.runs import LEASE, MOST_TRIES, Ended, Run
+from casehand.queue.reasons import fixed_text
+from casehand.queue.runs import LEASE, MOST_TRIES, Ended, Run, quoted, without_names
 from casehand.queue.schedules import RunState
 from casehand.schedule import Slot
 from casehand.workflows.errand import produce
 from casehand.workflows.producer import Producer
 
 HAND_IN_LIMIT = timedelta(hours=1)
+STILL = timedelta(seconds=10)
+"""A file that was changed in the last so long may still be being written."""
+
 BEAT = LEASE.total_seconds() / 5
 MARGIN_SECONDS = 10.0
 """So long before its lease ends a run is over for whoever could not renew it."""
@@ -62,9 +67,10 @@ def perform(office: Office, one: Planned, run: Run) -> None:
                 pause = office.settings.backoff.delay(run.tries, 0.5)
                 runs.put_off(office.ledger, run, office.ledger.clock() + pause, _in_words(error), is_try=True)
                 return
-            ended = Ended(RunState.FAILED, _in_words(error))
+            ended = runs.failed(_in_words(error), runs.handed_in(office.ledger, run))
         runs.end(office.ledger, run, ended)
-    log.info("schedule_run", schedule=run.schedule, at=run.at.isoformat(), state=ended.state, said=ended.said)
+    said = without_names(ended.said)
+    log.info("schedule_run", schedule=run.schedule, at=run.at.isoformat(), state=ended.state, said=said)
     office.nudge()
 
 
@@ -75,21 +81,46 @@ def _hand_in(office: Office, one: Planned, run: Run) -> Ended:
     if one.producer is not None:
         return _hand_in_produced(office, desk, one, one.producer, run)
     if one.schedule.folder is None:
-        return _ended([_hand_in_file(office, desk, one, run, one.schedule.file or Path())], [])
+        taken = _hand_in_still(office, desk, one, run, one.schedule.file or Path())
+        return _ended(_known_as_own(office.ledger, run, [taken]), [])
+    return _hand_in_all(office, desk, one, run, _files(one.schedule.folder))
+
+
+def _hand_in_all(office: Office, desk: Desk, one: Planned, run: Run, paths: Sequence[Path]) -> Ended:
+    """Every file of a folder, whatever becomes of the others. Raises NotNow for what may go well later."""
     taken: list[BatchTaken] = []
     faults: list[str] = []
-    for path in _files(one.schedule.folder):
+    later: NotNow | None = None
+    for path in paths:
         try:
-            taken.append(_hand_in_file(office, desk, one, run, path))
+            taken.append(_hand_in_still(office, desk, one, run, path))
         except CasehandError as fault:
-            faults.append(str(fault))
-    return _ended(taken, faults)
+            faults.append(quoted(str(fault), path.name))
+            later = NotNow(faults[-1]) if isinstance(fault, NotNow) else later
+    if later is not None and run.tries < MOST_TRIES:
+        raise later
+    return _ended(_known_as_own(office.ledger, run, taken), faults)
 
 
 def _scheduler(run: Run) -> Person:
     """Who hands in, as the audit names it."""
-    name = f"schedule {run.schedule}"
-    return Person(name, name, {EVERY: frozenset({Role.SUPERVISOR})})
+    return Person(run.by, run.by, {EVERY: frozenset({Role.SUPERVISOR})})
+
+
+def _hand_in_still(office: Office, desk: Desk, one: Planned, run: Run, path: Path) -> BatchTaken:
+    """Hand a file in unless somebody may be writing it still: raises NotNow then."""
+    stamp = stamp_of(path)
+    changed_at = datetime.fromtimestamp(0 if stamp is None else stamp[1] / 1e9, UTC)
+    if timedelta() <= office.ledger.clock() - changed_at < STILL:
+        raise NotNow(f"{path.name} was changed just now: it is taken in once nobody writes it any more")
+    return _hand_in_file(office, desk, one, run, path)
+
+
+def _known_as_own(ledger: Ledger, run: Run, taken: Sequence[BatchTaken]) -> list[BatchTaken]:
+    """Each batch once; what was handed in for this run before it was begun again is its own."""
+    own = {one.batch for one in runs.handed_in(ledger, run)}
+    batches = {one.batch: one for one in reversed(taken)}
+    return [replace(one, already=one.already and one.batch not in own) for one in reversed(batches.values())]
 
 
 def _hand_in_file(
@@ -102,6 +133,7 @@ def _hand_in_file(
         priority=one.schedule.priority,
         not_before=one.schedule.begins(run.at, calendar),
         due=one.schedule.ends(run.at, calendar),
+        may_have_passed=True,
         known_by=known_by,
     )
 
@@ -137,7 +169,7 @@ def _ended(taken: Sequence[BatchTaken], faults: Sequence[str]) -> Ended:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
+        return sorted(one for one in folder.iterdir() if one.is_file() and is_meant(one.name))
     except OSError as error:
         raise CasehandError(
             f"{folder} cannot be read ({error.strerror}): make it, or correct `folder`"
@@ -178,11 +210,12 @@ def _kept(ledger: Ledger, run: Run, limit: timedelta) -> Iterator[None]:
 
 def _beat(ledger: Ledger, run: Run, limit: timedelta, over: Event) -> None:
     begun = renewed = monotonic()
-    while not over.wait(BEAT):
+    while not over.wait(_rest(begun + limit.total_seconds() - monotonic())):
         asked = monotonic()
         try:
-            if asked - begun > limit.total_seconds():
-                runs.end(ledger, run, Ended(RunState.FAILED, f"it took longer than {limit}"))
+            if asked - begun >= limit.total_seconds():
+                late = runs.failed(f"it took longer than {limit}", runs.handed_in(ledger, run))
+                runs.end(ledger, run, late)
                 os.kill(os.getpid(), signal.SIGKILL)
             if not runs.renew(ledger, run):
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -193,6 +226,11 @@ def _beat(ledger: Ledger, run: Run, limit: timedelta, over: Event) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _rest(left: float) -> float:
+    """Seconds until the next beat: the end of the limit is one, since the bots' own timers strike soon after it."""
+    return min(BEAT, left) if left > 0 else 1.0
+
+
 def _may_pass(error: BaseException) -> bool:
     return isinstance(error, SystemException | DBAPIError | NotNow) or type(error).__module__.startswith(
         "playwright"
@@ -200,11 +238,28 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _in_words(error: BaseException) -> str:
-    """In one line; of an error that nobody meant for people, only where it was."""
-    if isinstance(error, CasehandError | BusinessException | SystemException | SignInRefused):
-        return " ".join(str(error).split()) or type(error).__name__
+    """In one line, of which nothing is of a case: Casehand's words, an author's fixed ones, or where it was."""
     if isinstance(error, DBAPIError):
         return "the ledger did not answer"
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    where = "".join(f" at {Path(one.filename).name}:{one.lineno}" for one in last)
+    if isinstance(error, SignInRefused):
+        return "the system refused the sign-in"
+    place = _place(error)
+    if isinstance(error, CasehandError | BusinessException | SystemException):
+        is_own = place is not None and not isinstance(error, BusinessException) and _is_casehands(place)
+        words = str(error) if is_own else fixed_text(error)
+        if words and words.strip():
+            return " ".join(words.split())
+    where = "" if place is None else f" at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
     return f"the producer has a fault: {type(error).__name__}{where}"
+
+
+def _place(error: BaseException) -> TracebackType | None:
+    """Where it was raised."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place
+
+
+def _is_casehands(place: TracebackType) -> bool:
+    return str(place.tb_frame.f_globals.get("__name__", "")).startswith("casehand.")

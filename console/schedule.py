@@ -1,7 +1,8 @@
 """`casehand schedule`: what comes by itself, when it comes next and what became of it; and running one now."""
 
+import sys
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from threading import Event
 from typing import Annotated, Any
@@ -11,13 +12,13 @@ import typer
 from casehand.console.listing import NEEDS_A_PERSON, as_plain, say, show_json, show_table
 from casehand.console.office import Office
 from casehand.console.planned import Planned, is_planned, note_all
-from casehand.console.scheduler import scheduler_name, start
+from casehand.console.scheduler import ALIVE, scheduler_name, start
 from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
-from casehand.queue import runs, schedules
+from casehand.queue import leases, runs, schedules
 from casehand.queue.pauses import PauseKind, is_paused
 from casehand.queue.runs import RunLine
-from casehand.queue.schedules import OPEN, RunState
+from casehand.queue.schedules import RunState
 
 NEXT = 5
 LAST = 5
@@ -89,17 +90,20 @@ def run(
     if line is None:
         raise CasehandError(f"the schedule {name} is held back by a pause: see `casehand status`")
     show_json(line) if json else say(_in_words(line, one))
+    if _is_left(office, line):
+        sys.stderr.write("No scheduler runs that would take it up: have cron call this again.\n")
     if line.state is RunState.FAILED:
         raise typer.Exit(1)
-    if line.waits_for_a_person:
+    if line.waits_for_a_person or _is_left(office, line):
         raise typer.Exit(NEEDS_A_PERSON)
 
 
 def seen(name: Name, json: Json = False) -> None:
     """Say that a person knows of the runs of a schedule that went wrong: they are shown no more as such."""
     office = Office()
-    one = is_planned(office, name)
-    number = office.desk.note_seen(one.plan)
+    number = office.desk.note_seen(name)
+    if not number:
+        is_planned(office, name)
     if json:
         show_json({"schedule": name, "seen": number})
     else:
@@ -109,19 +113,25 @@ def seen(name: Name, json: Json = False) -> None:
 def _run_all(office: Office, one: Planned) -> None:
     """One after another, in their order; each in a child, which is killed where it takes too long.
 
-    What may pass is waited for, since plain cron has no scheduler that would try it again.
+    What may pass is waited for, within bounds, since plain cron has no scheduler that would try it again.
     """
-    pause = Event()
+    pause, longest = Event(), office.settings.backoff.longest
+    until = office.ledger.clock() + longest
     while True:
         taken = runs.take(office.ledger, one.plan, scheduler_name())
         if taken is not None:
             start(office, one, taken).wait()
             continue
         again = runs.tries_again_at(office.ledger, one.plan)
-        wait = timedelta() if again is None else again - office.ledger.clock()
-        if not timedelta() < wait <= office.settings.backoff.longest:
+        now = office.ledger.clock()
+        if again is None or not now < again <= min(until, now + longest):
             return
-        pause.wait(wait.total_seconds())
+        pause.wait((again - now).total_seconds())
+
+
+def _is_left(office: Office, line: RunLine) -> bool:
+    """Whether it is still to be run, and nobody is there who would."""
+    return line.state is RunState.WAITING and not leases.is_held(office.ledger, ALIVE)
 
 
 def _listed(office: Office, one: Planned) -> Listed:
@@ -147,7 +157,7 @@ def _show(one: Listed) -> None:
     rows: list[tuple[Any, ...]] = [
         (at.astimezone(one.next[0].tzinfo if one.next else None).strftime(DAYS), state, said)
         for at, state, said in (
-            *((line.at, line.state, line.said) for line in reversed(one.last)),
+            *((line.at, line.state, _said(line)) for line in reversed(one.last)),
             *((at, "comes", None) for at in one.next),
         )
     ]
@@ -156,6 +166,10 @@ def _show(one: Listed) -> None:
 
 def _in_words(line: RunLine, one: Planned) -> str:
     when = line.at.astimezone(one.plan.rule.zone).strftime(DAYS)
-    waits = "it waits for the run before it, for a pause or for its system" if line.state in OPEN else None
-    said = f": {line.said or waits}" if line.said or waits else ""
+    said = f": {words}" if (words := _said(line)) else ""
     return f"The run of {line.schedule} for {when} is {as_plain(line.state)}{said}."
+
+
+def _said(line: RunLine) -> str | None:
+    waits = "it waits for the run before it, for a pause or for its system"
+    return line.said or (waits if line.state is RunState.WAITING else None)

@@ -19,13 +19,18 @@ from casehand.console.office import Office
 from casehand.console.planned import Planned, all_planned
 from casehand.console.running import perform
 from casehand.logs import set_up_logs
-from casehand.queue import runs, schedules
+from casehand.queue import leases, runs, schedules
 from casehand.queue.runs import Run
 from casehand.workflows.parentage import end_with
 
 LOOK_SECONDS = 1.0
 LOOK_AGAIN = timedelta(seconds=30)
 """So often it is looked whether something has come that a pause held back, or that another clock was first to see."""
+
+ALIVE = "scheduler"
+"""The lease that one of those that live has."""
+
+LIVES_FOR = timedelta(seconds=30)
 
 LAST_SECONDS = 30.0
 """How long runs in hand may go on when it has been told to stop."""
@@ -42,9 +47,11 @@ class Scheduler:
     name: str
     _children: dict[str, tuple[Run, Child]] = field(default_factory=dict)
     _looks_at: dict[str, datetime] = field(default_factory=dict)
+    _says_at: float = 0.0
 
     def turn(self) -> None:
         """Write what has come, and begin what is to be run."""
+        self._say_that_it_lives()
         self._bury()
         for one in self.planned:
             if self._is_to_be_looked_at(one):
@@ -57,6 +64,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """Let runs in hand come to an end, and leave to others those that do not in time."""
+        leases.let_go(self.office.ledger, ALIVE, self.name)
         deadline, pause = monotonic() + LAST_SECONDS, Event()
         while self._children and monotonic() < deadline:
             self._bury()
@@ -66,12 +74,19 @@ class Scheduler:
             child.wait()
             runs.put_off(self.office.ledger, run, self.office.ledger.clock(), "it was stopped", is_try=False)
 
+    def _say_that_it_lives(self) -> None:
+        """For plain cron, which need not worry about a run that a scheduler will take up."""
+        if monotonic() >= self._says_at:
+            leases.hold(self.office.ledger, ALIVE, self.name, LIVES_FOR)
+            self._says_at = monotonic() + LIVES_FOR.total_seconds() / 3
+
     def _bury(self) -> None:
         self._children = {name: one for name, one in self._children.items() if one[1].poll() is None}
 
     def _is_to_be_looked_at(self, one: Planned) -> bool:
         now = self.office.ledger.clock()
-        if now < self._looks_at.get(one.plan.name, now):
+        # One that lies further ahead was reckoned before the clock was set back.
+        if now < self._looks_at.get(one.plan.name, now) <= now + LOOK_AGAIN:
             return False
         comes = next(one.plan.rule.after(now), now + LOOK_AGAIN)
         self._looks_at[one.plan.name] = min(comes, now + LOOK_AGAIN)

@@ -24,12 +24,12 @@ from casehand.console.hall import (
     Hall,
     Rehearsed,
     as_json,
-    check_free,
     riding,
     show_submission,
 )
 from casehand.console.listing import NEEDS_A_PERSON, counted, say, show_json
 from casehand.console.office import Office
+from casehand.console.place import check_free
 from casehand.exceptions import CasehandError
 from casehand.logs import set_up_logs
 from casehand.queue.cases import CaseLine
@@ -112,7 +112,7 @@ def _rehearse_one(office: Office, workflow: Workflow, held: BaseModel, looks: _L
 
 
 def _commit(office: Office, workflow: Workflow, held: BaseModel, looks: _Looks, json: bool) -> None:
-    check_free(office, workflow)
+    check_free(office, workflow.bots.values(), workflow.timeout)
     case = office.desk.take_in(workflow.name, held)
     hears = _Stepping(looks.step, quiet=json)
     known, window = _patient(workflow, looks.step), _window(office, looks)

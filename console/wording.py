@@ -59,9 +59,9 @@ def word_many(what: What, by_workflow: Mapping[str | None, int], links: Links) -
     how_many = counted(number, noun).replace("batchs", "batches").replace(str(number), f"{number:,}", 1)
     said = " ".join(part for part in (how_many, which, verb) if part)
     rows = [f"{name}: {of:,}" for name, of in sorted(by_workflow.items(), key=str) if name is not None]
-    homes = dict.fromkeys((What.PAUSED, What.RUN), links.to_home)
     batches = dict.fromkeys((What.STOPPED, What.FINISHED), links.to_batches)
-    link = {**homes, **batches}.get(what, links.to_escalations)
+    elsewhere = {What.PAUSED: links.to_home, What.RUN: links.to_schedules, **batches}
+    link = elsewhere.get(what, links.to_escalations)
     return Wording(f"Casehand: {said}", _paragraphs(f"{said}.", "\n".join(rows), link()))
 
 
@@ -142,7 +142,7 @@ def _of_run(occasion: Occasion, links: Links) -> Wording:
         f"{said} at {in_words(occasion.since)}: {plain(occasion.kind or 'nobody knows why')}.",
         "Its next run is not held up by that.",
         f"Workflow: {occasion.workflow}",
-        links.to_home(),
+        links.to_schedules(),
     )
     return Wording(f"Casehand: {said[0].lower()}{said[1:]}", _paragraphs(*body))
 

@@ -158,11 +158,16 @@ def _let_go(target: Path | None) -> None:
 
 def _write_beside(place: Path, target: Path, mode: int, write: Callable[[BinaryIO], None]) -> None:
     draft = place / _DRAFT
-    with draft.open("wb") as file:
+    with _private(draft) as file:
         write(file)
     # Whoever may read the file is to read what is said of it.
     _open_to(draft, mode)
     draft.replace(target)
+
+
+def _private(draft: Path) -> BinaryIO:
+    """A file to write, which nobody else may read: it may have rows in it, and be left by whoever is killed."""
+    return open(draft, "wb", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 def _beside(target: Path, ending: str) -> Path:
@@ -178,5 +183,6 @@ def _goes_to(place: Path) -> Path | None:
 
 def _write_down(place: Path, target: Path) -> None:
     draft = place / _DRAFT
-    draft.write_bytes(os.fsencode(target))
+    with _private(draft) as file:
+        file.write(os.fsencode(target))
     draft.replace(place / _GOES_TO)

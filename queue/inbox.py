@@ -79,6 +79,13 @@ def stamp_of(path: Path) -> Stamp | None:
     return found.st_size, found.st_mtime_ns
 
 
+def is_meant(name: str) -> bool:
+    """Whether a file of this name is there to be taken in."""
+    plain = name.casefold()
+    hidden = plain.startswith((".", "~$"))
+    return not hidden and not plain.endswith(HALF_WRITTEN) and plain not in NO_TABLES
+
+
 def held(inbox: Path) -> list[Path]:
     """The folders of the files that somebody has begun to take in."""
     return sorted(_within(inbox / HELD))
@@ -92,7 +99,7 @@ def _files(inbox: Path) -> Iterator[tuple[Path, Stamp]]:
         raise CasehandError(
             f"the folder {inbox} cannot be read ({error.strerror}): see that it is there"
         ) from None
-    paths = [inbox / name for name in names if _is_meant(name)]
+    paths = [inbox / name for name in names if is_meant(name)]
     paths += [path for place in held(inbox) for path in _within(place) if not path.name.startswith(".")]
     for path in paths:
         with suppress(OSError):
@@ -108,12 +115,6 @@ def _problem(path: Path) -> str | None:
     except OSError as error:
         return f"it cannot be opened ({error.strerror})"
     return None
-
-
-def _is_meant(name: str) -> bool:
-    plain = name.casefold()
-    hidden = plain.startswith((".", "~$"))
-    return not hidden and not plain.endswith(HALF_WRITTEN) and plain not in NO_TABLES
 
 
 def _within(folder: Path) -> list[Path]:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from itertools import chain, islice
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, func, insert, literal, null, select, text, update
+from sqlalchemy import ColumnClause, Connection, column, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from casehand.exceptions import NotNow
+from casehand.exceptions import CasehandError, NotNow
 from casehand.queue import audit, schema
+from casehand.queue.arrivals import Arrivals, Part
 from casehand.queue.cells import as_kept
 from casehand.queue.check import Accepted, Kind, Rejection, as_stored, check, title_of
 from casehand.queue.dating import DueOf, due_date, no_date
@@ -23,8 +24,17 @@ from casehand.queue.ledger import Ledger
 from casehand.queue.rows import Table, digest_of, read_table
 from casehand.queue.state import State
 
+MOST_ROWS = 100_000
+"""Of a file where the ledger has one writer."""
+
+LONGEST_SECONDS = 7.0
+"""So long a file may keep that writer before the commit, which takes another or two: a horse whose beat, or whose next
+case, has to wait for more than nine dies before its leases do."""
+
+LONGEST_IDLE_SECONDS = 20.0
+"""The same where no horse has anything to do: whoever else writes waits for 30 before that fails."""
+
 ROWS_AT_ONCE = 2_000
-ROWS_BEFORE_WRITING = 100_000
 MANY = 1_000
 TRIES = 5
 LONGEST_NAME = 80
@@ -88,7 +98,7 @@ def hand_in(
             may_be_late=may_be_late,
         )
         try:
-            return intake.take_in(_counted(check(table, model, reference), progress))
+            return intake.take_in(_counted(verdicts(ledger, table, model, reference), progress))
         except IntegrityError:
             # Somebody else took the file, the batch's name or a reference meanwhile: look again.
             continue
@@ -114,6 +124,24 @@ def earlier(ledger: Ledger, workflow: str, digest: str) -> BatchTaken | None:
         already=True,
         handed_in_at=found.handed_in_at,
     )
+
+
+def verdicts(
+    ledger: Ledger, table: Table, model: type[BaseModel], reference: str
+) -> Iterator[Accepted | Rejection]:
+    """Every row's verdict, in order. Raises CasehandError where they are more than are taken in at once."""
+    for number, verdict in enumerate(check(table, model, reference), start=1):
+        if number > MOST_ROWS and is_one_writer(ledger):
+            raise CasehandError(
+                f"{table.path.name} has more than {MOST_ROWS:,} rows, which would keep the workers waiting for too "
+                "long: split it and hand in the parts, or keep the ledger in PostgreSQL"
+            )
+        yield verdict
+
+
+def is_one_writer(ledger: Ledger) -> bool:
+    """Whether all others wait while one writes to the ledger."""
+    return ledger.engine.dialect.name == "sqlite"
 
 
 def _free_name(ledger: Ledger, path: Path) -> str:
@@ -144,15 +172,6 @@ def _counted(
         progress(count)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """A row made ready for the ledger."""
-
-    rejected: bool
-    values: dict[str, Any]  #: what goes into `cases` or `rejections`
-    row: bytes  #: as it stood in the file, in case its reference turns out to be open
-
-
 @dataclass(kw_only=True)
 class _Intake:
     """One batch on its way into the ledger."""
@@ -175,32 +194,47 @@ class _Intake:
         self._counts = {"accepted": 0, "rejected": 0, "duplicates": 0}
 
     def take_in(self, verdicts: Iterator[Accepted | Rejection]) -> BatchTaken:
-        sealed = map(self._seal, verdicts)
-        # Reading and encrypting take longer than writing: most files are through before the write lock,
-        # which the workers wait for, is taken; very large ones go on under it, to keep memory bounded.
-        ready = list(islice(sealed, ROWS_BEFORE_WRITING))
-        with self.ledger.writing() as connection:
-            self._write_batch(connection)
-            rows = chain(ready, sealed)
-            while chunk := list(islice(rows, ROWS_AT_ONCE)):
-                self._write_chunk(connection, chunk)
-            self._write_counts(connection)
-            self._write_audit(connection)
-            if self._counts["accepted"] >= MANY:
-                _count_anew(connection)
+        with self.ledger.own_connection() as connection:
+            arrivals = Arrivals(connection)
+            # Reading and encrypting take longer than writing: both are over before the write lock is taken, which
+            # the workers wait for.
+            arrivals.take(map(self._seal, verdicts))
+            with self.ledger.writing(connection):
+                self._write(connection, arrivals)
         return BatchTaken(self.batch, **self._counts, already=False, handed_in_at=self._now)
 
-    def _seal(self, verdict: Accepted | Rejection) -> _Sealed:
+    def _write(self, connection: Connection, arrivals: Arrivals) -> None:
+        end = monotonic() + _longest(connection)
+        self._write_batch(connection)
+        audit.record(connection, self._now, self.by, "handed in", self.batch)
+        for part in arrivals.parts():
+            self._write_part(connection, part)
+            if is_one_writer(self.ledger) and monotonic() > end:
+                raise NotNow(
+                    f"{self.table.path.name} would keep the workers waiting for too long: hand it in when less is "
+                    "done on this machine, or in parts"
+                )
+        self._counts = {
+            "accepted": arrivals.counts[None],
+            "rejected": arrivals.counts[Kind.REJECTED],
+            "duplicates": arrivals.counts[Kind.DUPLICATE],
+        }
+        self._write_counts(connection)
+        if self._counts["accepted"] >= MANY:
+            _count_anew(connection)
+
+    def _seal(self, verdict: Accepted | Rejection) -> dict[str, Any]:
+        """A row made ready for the ledger."""
         written = as_kept(self.table.header, verdict.row)
         row = self._key.seal(json.dumps(written, ensure_ascii=False).encode())
-        if isinstance(verdict, Rejection):
-            return _Sealed(rejected=True, values=self._rejection(verdict, row), row=row)
-        due = due_date(verdict, self.due_of)
-        if isinstance(due, Rejection):
-            return _Sealed(rejected=True, values=self._rejection(due, row), row=row)
-        return _Sealed(rejected=False, values=self._case(verdict, due), row=row)
+        if isinstance(verdict, Accepted):
+            due = due_date(verdict, self.due_of)
+            if not isinstance(due, Rejection):
+                return self._case(verdict, due, row)
+            verdict = due
+        return self._rejection(verdict, row)
 
-    def _case(self, accepted: Accepted, due: datetime | None) -> dict[str, Any]:
+    def _case(self, accepted: Accepted, due: datetime | None, row: bytes) -> dict[str, Any]:
         case = self.ledger.new_id()
         key, wrapped = self.ledger.vault.new_key(case)
         return {
@@ -210,28 +244,17 @@ class _Intake:
             "due": due,
             "key": wrapped,
             "sealed_data": key.seal(as_stored(accepted.data)),
+            "sealed_row": row,
         }
 
     def _rejection(self, rejection: Rejection, row: bytes) -> dict[str, Any]:
         return {
-            "batch": self.batch,
             "line": rejection.line,
             "kind": rejection.kind,
             "column": rejection.column,
             "reason": rejection.reason,
             "reference": rejection.reference,
             "sealed_row": row,
-        }
-
-    def _duplicate(self, sealed: _Sealed, where: str) -> dict[str, Any]:
-        return {
-            "batch": self.batch,
-            "line": sealed.values["line"],
-            "kind": Kind.DUPLICATE,
-            "column": self.reference_column,
-            "reason": there_already(self.reference_column, where),
-            "reference": sealed.values["reference"],
-            "sealed_row": sealed.row,
         }
 
     def _write_batch(self, connection: Connection) -> None:
@@ -255,26 +278,16 @@ class _Intake:
             )
         )
 
-    def _write_chunk(self, connection: Connection, chunk: list[_Sealed]) -> None:
-        references = [sealed.values["reference"] for sealed in chunk if not sealed.rejected]
-        open_cases = open_references(connection, self.workflow, references)
-        cases: list[dict[str, Any]] = []
-        rejections: list[dict[str, Any]] = []
-        for sealed in chunk:
-            if sealed.rejected:
-                rejections.append(sealed.values)
-            elif where := open_cases.get(sealed.values["reference"]):
-                rejections.append(self._duplicate(sealed, where))
-            else:
-                cases.append(sealed.values | self._same_for_all())
-        if cases:
-            connection.execute(insert(schema.cases), cases)
-        if rejections:
-            connection.execute(insert(schema.rejections), rejections)
-        duplicates = sum(rejection["kind"] == Kind.DUPLICATE for rejection in rejections)
-        self._counts["accepted"] += len(cases)
-        self._counts["duplicates"] += duplicates
-        self._counts["rejected"] += len(rejections) - duplicates
+    def _write_part(self, connection: Connection, part: Part) -> None:
+        open_cases = open_references(connection, self.workflow, part.references)
+        if open_cases:
+            title = self.reference_column
+            reasons = {reference: there_already(title, where) for reference, where in open_cases.items()}
+            part.refuse(reasons, Kind.DUPLICATE, title)
+        part.write_cases(schema.cases, self._same_for_all())
+        part.write_rejections(schema.rejections, {"batch": self.batch})
+        entry = {"at": self._now, "actor": self.by, "action": "taken in", "after": State.QUEUED}
+        part.write_entries(schema.audit, entry)
 
     def _same_for_all(self) -> dict[str, Any]:
         return {
@@ -296,25 +309,12 @@ class _Intake:
             update(schema.batches).where(schema.batches.c.id == self.batch).values(**self._counts)
         )
 
-    def _write_audit(self, connection: Connection) -> None:
-        audit.record(connection, self._now, self.by, "handed in", self.batch)
-        entries = schema.audit.c
-        case = schema.cases.c
-        taken_in = (
-            select(
-                literal(self._now, entries.at.type),
-                literal(self.by),
-                literal("taken in"),
-                case.id,
-                null(),
-                case.state,
-                null(),
-            )
-            .where(case.batch == self.batch)
-            .order_by(case.line)
-        )
-        columns = ["at", "actor", "action", "subject", "before", "after", "attempt"]
-        connection.execute(insert(schema.audit).from_select(columns, taken_in))
+
+def _longest(connection: Connection) -> float:
+    """Seconds for which nobody is harmed by a ledger that cannot be written to."""
+    state = schema.cases.c.state
+    at_work = select(schema.cases.c.id).where(state.in_([State.QUEUED, State.WORKING])).limit(1)
+    return LONGEST_IDLE_SECONDS if connection.execute(at_work).first() is None else LONGEST_SECONDS
 
 
 def _count_anew(connection: Connection) -> None:
@@ -329,14 +329,19 @@ def _count_anew(connection: Connection) -> None:
 
 def open_references(connection: Connection, workflow: str, references: list[str]) -> dict[str, str]:
     """Where the references are that have a case with something still to come."""
-    case = schema.cases.c
+    # SQLite is told which index: left to itself it takes another, and each look goes through every open case.
+    by_index = " INDEXED BY uq_cases_open_reference" if connection.dialect.name == "sqlite" else ""
+    case: dict[str, ColumnClause[Any]] = {
+        name: column(name) for name in ("workflow", "reference", "state", "batch")
+    }
     found = connection.execute(
-        select(case.reference, case.state, case.batch).where(
-            # Word for word the condition of the partial index, which SQLite then uses: without it each look
-            # goes through every open case.
-            case.workflow == workflow,
+        select(case["reference"], case["state"], case["batch"])
+        .select_from(text(f"cases{by_index}"))
+        .where(
+            case["workflow"] == workflow,
+            # Word for word the condition of that index, which is partial.
             text(schema.OPEN_STATES),
-            case.reference.in_(references),
+            case["reference"].in_(references),
         )
     )
     return {

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
@@ -59,9 +59,12 @@ class Ledger:
         return ledger
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction that writes; on SQLite it takes the write lock at once, so it cannot fail half-way."""
-        with self.engine.connect() as connection, connection.begin():
+    def writing(self, own: Connection | None = None) -> Iterator[Connection]:
+        """One transaction that writes; on SQLite it takes the write lock at once, so it cannot fail half-way.
+
+        It is on a connection that is taken for it, unless it has its `own`.
+        """
+        with nullcontext(own) if own else self.engine.connect() as connection, connection.begin():
             if connection.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -76,6 +79,13 @@ class Ledger:
                 if connection.dialect.name == "sqlite":
                     connection.exec_driver_sql("BEGIN")
                 yield connection
+
+    @contextmanager
+    def own_connection(self) -> Iterator[Connection]:
+        """A connection for one use: what is temporary on it, and how it is set up, ends with that."""
+        with self.engine.connect() as connection:
+            connection.detach()
+            yield connection
 
     def key_of(self, case: str) -> Key:
         """The key of a case. Raises CasehandError when the case is unknown or has been erased."""

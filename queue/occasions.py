@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    TextClause,
     and_,
     case,
     cast,
@@ -21,10 +22,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
 )
 
 from casehand.queue import schema
 from casehand.queue.pauses import PauseKind
+from casehand.queue.runs import without_names
 from casehand.queue.state import OPEN, State
 
 Batches = schema.batches.c
@@ -239,12 +242,21 @@ def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int
     )
     rows = connection.execute(query.order_by(Slots.ended_at, Slots.schedule).limit(most)).all()
     return [
-        Occasion(What.RUN, row.schedule, row.ended_at, row.schedule, row.said, row.workflow) for row in rows
+        Occasion(
+            What.RUN,
+            row.schedule,
+            row.ended_at,
+            row.schedule,
+            row.said and without_names(row.said),
+            row.workflow,
+        )
+        for row in rows
     ]
 
 
-def _unseen() -> list[ColumnElement[bool]]:
-    return [Slots.concerns, Slots.seen_at.is_(None)]
+def _unseen() -> list[TextClause]:
+    # Word for word the condition of the partial index, which SQLite then uses.
+    return [text(schema.UNSEEN_SLOTS)]
 
 
 def _stopped(connection: Connection, receiver: str, workflows: Workflows) -> list[Occasion]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from casehand.queue import intake
 from casehand.queue.batches import Rejected
 from casehand.queue.cells import as_written
-from casehand.queue.check import Accepted, Kind, Rejection, Verdict, check, title_of
+from casehand.queue.check import Accepted, Kind, Rejection, Verdict, title_of
 from casehand.queue.dating import DueOf, due_date, no_date
 from casehand.queue.intake import BatchTaken
 from casehand.queue.ledger import Ledger
@@ -88,7 +88,7 @@ def verdicts(
 ) -> Iterator[Verdict]:
     """Every row's verdict, those that are duplicates of open cases among them, in the order of the file."""
     column = title_of(table, model, reference)
-    found = (_dated(one, due_of) for one in check(table, model, reference))
+    found = (_dated(one, due_of) for one in intake.verdicts(ledger, table, model, reference))
     while chunk := list(islice(found, intake.ROWS_AT_ONCE)):
         references = [one.reference for one in chunk if isinstance(one, Accepted)]
         with ledger.reading() as connection:

@@ -35,7 +35,7 @@ def came_before(other: FromClause) -> ColumnElement[bool]:
     return or_(other.c.handed_in_at < Cases.handed_in_at, at_once)
 
 
-def _is_behind_another() -> ColumnElement[bool]:
+def is_behind_another() -> ColumnElement[bool]:
     """Another case with its reference, in a bot it needs too, is in work or came before it.
 
     One that waits for a person does not hold others up: that may take weeks.
@@ -54,5 +54,5 @@ def is_late(now: ColumnElement[datetime] | datetime, cases: FromClause = schema.
 
 NOW = bindparam("ready_at", type_=schema.Instant())
 
-READY = and_(Cases.not_before <= NOW, ~is_late(NOW), ~held(), ~broken(NOW), ~_is_behind_another())
+READY = and_(Cases.not_before <= NOW, ~is_late(NOW), ~held(), ~broken(NOW), ~is_behind_another())
 """The SQL condition that a queued case of `cases` may be begun; made once, since that takes longer than to ask it."""

@@ -35,14 +35,14 @@ def reason_for(error: ErrorDetails, examples: list[Any] | None = None) -> str:
         form = f"such as {examples[0]}" if examples else f"({context['pattern']})"
         return f"does not have the form that is expected {form}"
     if kind in ("value_error", "assertion_error"):
-        return _fixed_text(context.get("error")) or "breaks a rule of the workflow"
+        return fixed_text(context.get("error")) or "breaks a rule of the workflow"
     if kind in _REASONS:
         return _REASONS[kind].format(**context)
     return f"does not fit: {kind.replace('_', ' ')}" if re.fullmatch(r"[a-z0-9_]+", kind) else "does not fit"
 
 
-def _fixed_text(error: object) -> str | None:
-    """The message of a validator, if it stands in its code word for word: then it can hold no value."""
+def fixed_text(error: object) -> str | None:
+    """The message of an error, if it stands in the code that raised it word for word: then it can hold no value."""
     if not isinstance(error, Exception):
         return None
     text = str(error)

@@ -65,6 +65,9 @@ class Reconciler:
     def reconcile(self) -> Reconciled:
         """One pass, whoever's turn it is: it does no harm beside another."""
         lost = endings.take_back_expired(self.ledger, self.name, self.backoff, self.chance())
+        for case in lost:
+            # Some may have been lost for the last time, and be before a person now.
+            stopping.stop_if_wrong(self.ledger, case)
         late = overdue.sweep(self.ledger, self.name)
         note_finished(self.ledger)
         acted_on = bulk_turn.turn(self.ledger, self.name)

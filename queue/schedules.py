@@ -12,12 +12,25 @@ from itertools import islice, takewhile
 from json import loads
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from casehand.queue import schema
 from casehand.queue.ledger import Ledger
-from casehand.queue.pauses import PauseKind
+from casehand.queue.pauses import PauseKind, held
+from casehand.queue.readiness import is_behind_another
 from casehand.queue.rules import Rule
 from casehand.queue.state import State
 
@@ -31,6 +44,9 @@ ON_TIME = timedelta(minutes=5)
 
 MOST_MISSED = 100
 """So many missed slots are made up for at most, the latest."""
+
+SOON = timedelta(hours=1)
+"""A case that is put off for longer is not waited for: that may be for months."""
 
 KEPT = timedelta(days=400)
 """How long it can be looked up what became of a slot."""
@@ -96,8 +112,10 @@ def note(ledger: Ledger, plan: Plan) -> None:
     """Keep the schedule from now on, if it is not kept already."""
     kept = (Schedules.name == plan.name, Schedules.rule == plan.key)
     with ledger.reading() as connection:
-        if connection.execute(select(Schedules.since).where(*kept)).first():
-            return
+        since = connection.execute(select(Schedules.since).where(*kept)).scalar()
+    if since is not None:
+        _correct(ledger, kept, since)
+        return
     new = {"name": plan.name, "rule": plan.key, "workflow": plan.workflow}
     try:
         with ledger.writing() as connection:
@@ -105,6 +123,14 @@ def note(ledger: Ledger, plan: Plan) -> None:
     except IntegrityError:
         # Another noted it between our look and our insert.
         return
+
+
+def _correct(ledger: Ledger, kept: Sequence[ColumnElement[bool]], since: datetime) -> None:
+    """What was noted while the clock was ahead must not hide what comes until then."""
+    now = ledger.clock()
+    if since > now:
+        with ledger.writing() as connection:
+            connection.execute(update(schema.schedules).where(*kept, Schedules.since > now).values(since=now))
 
 
 def write_due(ledger: Ledger, plan: Plan, *, asked: bool = False) -> int:
@@ -142,13 +168,24 @@ def is_held_back(connection: Connection, plan: Plan) -> bool:
     return connection.execute(select(Pauses.name).where(held).limit(1)).first() is not None
 
 
-def has_cases_to_work(connection: Connection, plan: Plan) -> bool:
-    """Whether robots have still to work what the last run handed in; what waits for a person is over for them."""
+def has_cases_to_work(
+    connection: Connection, plan: Plan, now: datetime, before: datetime | None = None
+) -> bool:
+    """Whether robots are still busy with what the last run handed in, or the last one before some slot.
+
+    What waits for a person is over for them. What a pause holds, what is put off for longer than SOON, and what is
+    behind another case may wait for months: it holds up no run.
+    """
     ran = select(Slots.batches).where(Slots.schedule == plan.name, Slots.batches != "[]")
+    if before is not None:
+        ran = ran.where(Slots.at < before)
     batches = connection.execute(ran.order_by(Slots.at.desc()).limit(1)).scalar()
     if batches is None:
         return False
-    left = exists().where(Cases.batch.in_(loads(batches)), Cases.state.in_((State.QUEUED, State.WORKING)))
+    waits = and_(Cases.state == State.QUEUED, Cases.not_before <= now + SOON, ~held(), ~is_behind_another())
+    left = exists(
+        select(Cases.id).where(Cases.batch.in_(loads(batches)), or_(Cases.state == State.WORKING, waits))
+    )
     return bool(connection.execute(select(left)).scalar())
 
 
@@ -156,8 +193,10 @@ def _due(connection: Connection, plan: Plan, now: datetime, asked: bool) -> Sequ
     """The slots that have come and that nobody has written, latest first; one more than may be made up for."""
     kept = select(Schedules.since).where(Schedules.name == plan.name, Schedules.rule == plan.key)
     since: datetime = connection.execute(kept).scalar_one()
-    # Asked for like this, the database looks at the last entry of the key and no further.
-    last = connection.execute(select(func.max(Slots.at)).where(Slots.schedule == plan.name)).scalar()
+    # Asked for like this, the database looks at the last entry of the key and no further; not at what was written
+    # while the clock was ahead.
+    written = select(func.max(Slots.at)).where(Slots.schedule == plan.name, Slots.at <= now)
+    last = connection.execute(written).scalar()
     start = since if last is None else max(since, last)
     found = list(islice(takewhile(lambda at: at > start, plan.rule.before(now)), MOST_MISSED + 1))
     if found or not asked:
@@ -171,7 +210,7 @@ def _write(connection: Connection, plan: Plan, now: datetime, asked: bool) -> in
     due = _due(connection, plan, now, asked)
     if not due or is_held_back(connection, plan):
         return 0
-    is_going = _has_open_slot(connection, plan) or has_cases_to_work(connection, plan)
+    is_going = _has_open_slot(connection, plan) or has_cases_to_work(connection, plan, now)
     verdicts = _verdicts(plan, due, now, is_going, asked)
     connection.execute(insert(schema.schedule_slots), [_row(plan, one, now) for one in verdicts])
     old = (Slots.schedule == plan.name, Slots.at < now - KEPT, Slots.state.not_in(OPEN))
@@ -180,7 +219,7 @@ def _write(connection: Connection, plan: Plan, now: datetime, asked: bool) -> in
 
 
 def _has_open_slot(connection: Connection, plan: Plan) -> bool:
-    there = select(Slots.at).where(Slots.schedule == plan.name, Slots.state.in_(OPEN)).limit(1)
+    there = select(Slots.at).where(Slots.schedule == plan.name, text(schema.OPEN_SLOTS)).limit(1)
     return connection.execute(there).first() is not None
 
 

@@ -66,6 +66,8 @@ def _sought(length: int) -> String:
 OPEN_STATES = "state IN ('queued', 'working', 'escalated')"
 HAS_DUE = "due IS NOT NULL"
 IS_WAITING = "settled_at IS NULL"
+OPEN_SLOTS = "state IN ('waiting', 'running')"
+UNSEEN_SLOTS = "concerns AND seen_at IS NULL"
 IS_ESCALATED = "state = 'escalated'"
 IS_QUEUED = "state = 'queued'"
 
@@ -605,7 +607,7 @@ schedule_slots = Table(
     Column("concerns", Boolean, nullable=False),
     Column("seen_at", Instant, nullable=True),
     Column("seen_by", String(200), nullable=True),
-    Index("ix_schedule_slots_open", "schedule", "at", info={ONLY: "state IN ('waiting', 'running')"}),
-    Index("ix_schedule_slots_unseen", "schedule", "at", info={ONLY: "concerns AND seen_at IS NULL"}),
+    Index("ix_schedule_slots_open", "schedule", "at", info={ONLY: OPEN_SLOTS}),
+    Index("ix_schedule_slots_unseen", "schedule", "at", info={ONLY: UNSEEN_SLOTS}),
     comment="Every time that a schedule has named, and what became of it.",
 )

@@ -4,9 +4,12 @@ import codecs
 import csv
 import io
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from casehand.queue.cells import Kept, Layout
@@ -54,9 +57,31 @@ def write_excel(sheet: Sheet, file: BinaryIO) -> None:
     book = Workbook(write_only=True)
     page = book.create_sheet("Casehand")
     page.freeze_panes = "A2"
-    for row in chain([sheet.columns], sheet.rows):
-        page.append([_excel_cell(page, cell) for cell in row])
-    book.save(file)
+    with _unnamed(page):
+        for row in chain([sheet.columns], sheet.rows):
+            page.append([_excel_cell(page, cell) for cell in row])
+        book.save(file)
+
+
+@contextmanager
+def _unnamed(page: Any) -> Iterator[None]:
+    """Let the page be written to a file that has no name, so that no kill leaves its rows behind.
+
+    openpyxl writes it to one in /tmp, in clear, and packs that when it is whole.
+    """
+    from openpyxl.worksheet._writer import WorksheetWriter
+
+    class Unnamed(WorksheetWriter):
+        def cleanup(self) -> None:
+            """It goes when it is closed."""
+
+    if sys.platform != "linux":
+        yield
+        return
+    with TemporaryFile() as file:
+        page._writer = Unnamed(page, f"/proc/self/fd/{file.fileno()}")
+        page._writer.write_top()
+        yield
 
 
 def _plain(cell: Cell) -> str:

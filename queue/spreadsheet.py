@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import warnings
 import zipfile
@@ -13,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from casehand.exceptions import CasehandError
+from casehand.exceptions import CasehandError, NotNow
 from casehand.queue.cells import FORMULA, Cell, Fault, Kept, Number, Row, Source
 from casehand.queue.numerals import oddity, shown
 
@@ -45,7 +46,7 @@ def spreadsheet(path: Path) -> Source:
 
 def _check_archive(path: Path) -> bool:
     """Whether the workbook has formulas."""
-    with path.open("rb") as file:
+    with _sound(path), path.open("rb") as file:
         start = file.read(8)
     if start.startswith(_OLE):
         raise CasehandError(
@@ -228,10 +229,22 @@ def _sound(path: Path) -> Iterator[None]:
         yield
     except CasehandError:
         raise
-    except Exception as error:  # noqa: BLE001 - see below
+    except Exception as error:
+        if _may_pass(error):
+            reason = getattr(error, "strerror", None) or "memory is short"
+            raise NotNow(f"{path.name} cannot be read just now ({reason}): hand it in again") from error
         # zipfile, zlib, the XML parser and openpyxl raise a dozen kinds for a damaged file; their texts
         # may hold what is in it.
         raise CasehandError(
             f"{path.name} is cut off, damaged or protected ({type(error).__name__}): "
             "open it in Excel and save it as .xlsx, or ask the sender for it again"
         ) from None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether it is this machine or a mount that fails, which says nothing of the workbook."""
+    if isinstance(error, OSError):
+        # openpyxl raises one of its own, without a number, for what is no workbook; and where a damaged archive
+        # says that its parts are before its beginning, looking there is an invalid argument.
+        return error.errno not in (None, errno.EINVAL)
+    return isinstance(error, MemoryError)

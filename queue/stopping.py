@@ -65,22 +65,21 @@ def _rule_for(connection: Connection, case: str) -> tuple[str, BatchStop] | None
 
 def _first_ended(connection: Connection, batch: str, first: int) -> Sequence[Row[Any]]:
     """The first cases of a batch that the robots ended; none once so many have that they are not to be looked at."""
-    some = select(Cases.id).where(Cases.batch == batch, Cases.state.in_(LEFT)).limit(first + LATER + 1)
-    ids = connection.execute(some).scalars().all()
-    if len(ids) > first + LATER:
-        return []
     ended: Select[Any] = (
-        select(Cases.state, Cases.escalated_alike)
+        select(Cases.id, Cases.state, Cases.escalated_alike, Attempts.ended_at)
         .join_from(
-            schema.attempts,
             schema.cases,
-            (Cases.id == Attempts.case) & (Attempts.number == Cases.attempts),
+            schema.attempts,
+            (Attempts.case == Cases.id) & (Attempts.number == Cases.attempts),
         )
-        .where(Cases.id.in_(ids), Attempts.ended_at.is_not(None))
-        .order_by(Attempts.ended_at, Cases.id)
-        .limit(first)
+        # Those that were put before a person without an attempt, such as for their date, no robot ended.
+        .where(Cases.batch == batch, Cases.state.in_(LEFT), Attempts.ended_at.is_not(None))
+        .limit(first + LATER + 1)
     )
-    return connection.execute(ended).all()
+    rows = connection.execute(ended).all()
+    if len(rows) > first + LATER:
+        return []
+    return sorted(rows, key=lambda row: (row.ended_at, row.id))[:first]
 
 
 def _most_alike(ended: Sequence[Row[Any]]) -> int:

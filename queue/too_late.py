@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select
 
 from casehand.exceptions import CasehandError
 from casehand.queue import schema
+from casehand.queue.calendar import LONDON
 from casehand.queue.state import State
 
 Escalations = schema.escalations.c
@@ -72,6 +73,6 @@ def who_ended_it(connection: Connection, case: str) -> TooLate | None:
 
 
 def in_words(at: datetime) -> str:
-    """A time as a person reads it, in the time of this machine."""
-    local = at.astimezone()
+    """A time as a person reads it, by the clocks there."""
+    local = at.astimezone(LONDON)
     return f"{local.day} {local:%B %Y at %H:%M:%S}"

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from samples import PERMIT, RENT
 from stage import SETTLERS, SUPERVISORS, Stage
+from timetable import NIGHTLY, SLOT
 from wire import Sent, same_site
 
 from casehand.console.rights import Role
@@ -73,6 +74,8 @@ DEEDS = (
     Deed("paused", "/pausing/new", {"kind": "batch", "name": "{rents}", "reason": "it is the wrong file"}),
     Deed("paused", "/pausing/new", {"kind": "everything", "reason": "all stops"}, workflow=None),
     Deed("resumed", "/pausing/resume", {"kind": "bot", "name": "permits"}, workflow=PERMIT),
+    Deed("failed runs seen", "/schedules/seen", {"schedule": NIGHTLY, "until": "2026-11-24T12:00Z"}),
+    Deed("run again", "/schedules/again", {"schedule": NIGHTLY, "at": SLOT}),
     _acting("return", state="escalated"),
     _acting("close", state="escalated", note="they were done by hand"),
     _acting("cancel", state="queued"),

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from samples import PERMIT, RENT, WORKFLOWS, Clock
 from sqlalchemy import ColumnElement, Connection, event, insert, literal, select, text, true
 from starlette.testclient import TestClient
+from timetable import PLANNED
 
 from casehand.console.person import Person
 from casehand.console.web.app import application
@@ -166,6 +167,7 @@ def addresses(many: Many) -> dict[str, str]:
         "/batches/{name} finished": f"/batches/{many.finished_batch}",
         "/batches/{name}/not-taken-in": f"/batches/{many.finished_batch}/not-taken-in",
         "/batches/{name}/cancel": f"/batches/{many.open_batch}/cancel",
+        "/schedules": "/schedules",
         "/pausing": "/pausing",
         "/pausing/new": "/pausing/new",
         "/bulk": "/bulk",
@@ -222,7 +224,7 @@ class Looker:
 @contextmanager
 def looking(ledger: Ledger, person: Person) -> Iterator[Looker]:
     """Somebody at the console over this ledger."""
-    site = Site(ledger, WORKFLOWS, load_settings(), ConsoleSettings(), lambda: None)
+    site = Site(ledger, WORKFLOWS, load_settings(), ConsoleSettings(), lambda: None, PLANNED)
     # Not entered: no chores go on beside what is counted and timed.
     client = TestClient(
         application(site), base_url=site.console.address, follow_redirects=True, client=("127.0.0.1", 1)

@@ -15,6 +15,7 @@ from typing import Any
 from samples import PERMIT, RENT, WORKFLOWS, Made
 from snapshot import Snapshot
 from sqlalchemy import select
+from timetable import NIGHTLY, PLANNED, SLOT, go_wrong
 from wire import Answer, Sent, Wire
 
 from casehand.console.desk import Desk
@@ -38,6 +39,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     ),
     **dict.fromkeys(("breaker to be tried", "message to be sent", "audit verified"), SUPERVISORS),
     **dict.fromkeys(("bulk begun", "bulk listed", "bulk paused", "bulk resumed"), SUPERVISORS),
+    **dict.fromkeys(("failed runs seen", "run again"), SUPERVISORS),
     **dict.fromkeys(("bulk cancelled", "took out results", "took out rejects"), SUPERVISORS),
 }
 """Who may do what, by what the audit calls it. What is not here, nobody does by a page."""
@@ -59,7 +61,7 @@ SECRETS = (
     *("KeyError", "handed in twice", "onerror", "Aa1Aa1", "four times in a row", "a remark of the sample"),
 )
 """What cases hold, and what was said of them: no developer is shown any of it."""
-ELSEWHERE = ("HB0001", "rent-changes")
+ELSEWHERE = ("HB0001", "rent-changes", NIGHTLY)
 """What there is of the rent changes: nothing of it is shown to whoever has no role for them."""
 
 
@@ -188,6 +190,8 @@ class Stage:
                         connection.execute(select(bulks.workflows).where(bulks.id == name)).scalar_one()
                     )
                 )
+        if kind == "schedule":
+            return [PLANNED[name].plan.workflow]
         return {"workflow": [name], "message": []}.get(kind, [None])
 
 
@@ -201,6 +205,7 @@ def staged(served: Any, actor_name: str, *workflows: str) -> Iterator[Stage]:
     desk = Desk(ledger, WORKFLOWS, colleague, lambda: None)
     made = served.made
     desk.comment(made.question, "a remark of the sample")
+    go_wrong(ledger)
     bulks = {
         state: desk.begin_bulk(BulkAction.SET_PRIORITY, BulkFilter(workflow=RENT), "for the sample", "3")
         for state in ("working", "paused")
@@ -208,6 +213,7 @@ def staged(served: Any, actor_name: str, *workflows: str) -> Iterator[Stage]:
     desk.pause_bulk(bulks["paused"])
     actor = _signed_in(served, actor_name, workflows)
     known = {"bulk": bulks["working"], "paused bulk": bulks["paused"], "colleague": colleague.id}
+    known |= {"schedule": NIGHTLY, "slot": SLOT}
     known |= _known(served, colleague.id)
     snapshot = Snapshot(ledger.engine.url.database)
     with Wire(served.url) as wire:

@@ -45,7 +45,8 @@ def rents_due(benefits: BenefitsBot, slot: Slot) -> Iterator[RentChange]:
     for reference in ("HB300003", "HB300004"):
         claim = benefits.open_claim(reference)
         rent = claim.rents[0].weekly_rent + Decimal("1.00")
-        yield RentChange(claim=reference, weekly_rent=rent, from_date=date(2026, 4, 6), claimant="Mx Test")
+        starts = date(2026, 4, 6)
+        yield RentChange(claim=reference, weekly_rent=rent, from_date=starts, claimant=claim.claimant)
 
 
 @scheduled("that-fails", every="every day at 00:02")

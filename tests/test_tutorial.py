@@ -16,7 +16,7 @@ from casehand.settings import PREFIX
 
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 PORT = "8124"
-SECONDS = 400
+SECONDS = 600
 WORKED = (0, 3)
 """3 says that something needs a person."""
 

@@ -255,7 +255,8 @@ class _Log:
     def rehearses(self, name: str, bot: Bot | None) -> bool:
         if not self.attempt.rehearses:
             return False
-        bots = self.attempt.bots() if bot is None else [bot]
+        # Of every bot, whichever is named: the body may work with the others too.
+        bots = self.attempt.bots()
         if not bots or not all(one.changes_by_submit for one in bots):
             self.rehearsed(name, bot, None)
         self.attempt.catch = Catch(self.attempt.contexts(), self.attempt.workflow.only_looks)

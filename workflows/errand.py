@@ -1,6 +1,7 @@
 """An errand: what a producer does, in a horse's lane with its bots signed in where it needs any."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from casehand.bots.bot import Bot
@@ -12,6 +13,9 @@ from casehand.workflows.horse import Horse
 from casehand.workflows.lane import Lane
 from casehand.workflows.producer import Producer, checked
 from casehand.workflows.workflow import Workflow
+
+GRACE = timedelta(seconds=10)
+"""So much later the process is killed than the producer's time is over: whoever runs it says so first."""
 
 
 def produce(
@@ -35,7 +39,7 @@ def produce(
     if not producer.bots:
         return collect({})
     horse = Horse(settings, ledger, _with_bots_of(producer, workflows))
-    return horse.run(holder, producer.timeout, _in_lane(producer, collect))
+    return horse.run(holder, producer.timeout + GRACE, _in_lane(producer, collect))
 
 
 def _in_lane(

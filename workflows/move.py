@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from casehand import BusinessException, Case, CaseData, Personal, workflow
 from casehand.bots.council_tax import Account, CouncilTaxBot, Property
-from casehand.bots.services import ServicesBot
+from casehand.bots.services import Request, ServicesBot
 from casehand.queue.calendar import WorkingCalendar
 
 FURTHEST_AHEAD = 20
@@ -42,17 +42,18 @@ class Moved(BaseModel):
 def move_account(case: Case[Move], council_tax: CouncilTaxBot, services: ServicesBot) -> Moved:
     """End the old account, open the new one, and say so in both systems."""
     move = case.data
-    with case.step("read the account and the property"):
+    with case.step("read the account, the property and the request"):
         old = council_tax.account_of(move.account)
         new = council_tax.property_of(move.new_property)
-    check_rules(move, old, new)
+        request = services.request(move.request)
+    check_rules(move, old, new, request)
     leave(case, council_tax, old, new)
     number = arrive(case, council_tax, new)
     tell(case, council_tax, services, number)
     return Moved(new_account=number)
 
 
-def check_rules(move: Move, old: Account, new: Property) -> None:
+def check_rules(move: Move, old: Account, new: Property, request: Request) -> None:
     """Raise BusinessException where a person has to decide, before anything is changed."""
     ahead = WorkingCalendar().working_days_between(move.told_on, move.moves_on)
     if ahead > FURTHEST_AHEAD:
@@ -65,9 +66,16 @@ def check_rules(move: Move, old: Account, new: Property) -> None:
         raise BusinessException("several people are liable on the account")
     if old.last_day not in (None, move.last_day):
         raise BusinessException(f"the account has ended already, on {old.last_day:%d/%m/%Y}")
+    opened = new.account_of(move.person, move.moves_on)
     for tenancy in new.tenancies:
-        if tenancy.people != move.person and (tenancy.last_day is None or tenancy.last_day >= move.moves_on):
+        is_open = tenancy.last_day is None or tenancy.last_day >= move.moves_on
+        if is_open and tenancy.account != opened:
             raise BusinessException(f"account {tenancy.account} is open at the new property")
+    if request.person != move.person:
+        raise BusinessException("the request is another person's")
+    # Closing it is the last of the changes: it may be closed where the others have been made, and nowhere else.
+    if request.status != "Open" and (old.last_day is None or opened is None):
+        raise BusinessException("the request is closed already")
 
 
 def leave(case: Case[Move], council_tax: CouncilTaxBot, old: Account, new: Property) -> None:

@@ -71,6 +71,9 @@ def check_rules(request: Request, question: Message) -> None:
     """Raise BusinessException where a person has to answer."""
     if question.kind != PROGRESS:
         raise BusinessException("something else than the progress is asked")
+    # An answer counts for all that was asked before it: the robot's would hide this question for good.
+    if any(one.kind == OTHER and not is_answered(request, one.number) for one in request.thread):
+        raise BusinessException("something else than the progress is asked as well")
     if request.starts is None:
         raise BusinessException("the request has no first day")
     idle = [task.name.lower() for task in request.tasks if task.state == "Not begun"]

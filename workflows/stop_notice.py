@@ -66,6 +66,9 @@ def check_rules(notice: StopNotice, award: Award) -> None:
         raise BusinessException(f"the award has ended already, on {award.last_day:%d/%m/%Y}")
     if award.last_day is None and award.status != "Live":
         raise BusinessException(f"the claim is {award.status.lower()}")
+    # Once it has ended so, by whose hand ever, the overpayment has been seen to.
+    if award.last_day is None and award.paid_up_to is not None and award.paid_up_to > last_day_of(notice):
+        raise BusinessException(f"there would be an overpayment: paid up to {award.paid_up_to:%d/%m/%Y}")
     if any(paid != run_on_of(notice, award) for paid in award.payments):
         raise BusinessException("something else has been paid after the award")
 

@@ -27,6 +27,7 @@ from casehand.console.web import (
     many,
     messages,
     pausing,
+    schedules,
     search,
     signing_in,
     taking_out,
@@ -48,7 +49,7 @@ FAMILIES: tuple[ModuleType, ...] = (
     *(cases, case, case_forms, evidence),
     *(worklist, escalations),
     *(handing_in, taking_out, batches),
-    *(pausing, many),
+    *(schedules, pausing, many),
     *(figures, audit, messages),
 )
 """The files whose `routes` there are, one for each family of pages."""

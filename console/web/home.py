@@ -17,6 +17,7 @@ from casehand.queue.messages import count_unsent
 from casehand.queue.needs import needs_by_kind
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.pace import pace
+from casehand.queue.runs import count_unseen
 from casehand.queue.worklist import worklist
 
 FIRST = 10
@@ -49,6 +50,7 @@ def home(request: Request) -> Response:
         waiting=needs_by_kind(ledger, mine),
         first=worklist(ledger, EscalationFilter(workflows=mine), limit=FIRST),
         why=WHY,
+        gone_wrong=count_unseen(ledger, mine),
         underway=underway[:MOST_BATCHES],
         has_more=len(underway) > MOST_BATCHES,
         left=left,

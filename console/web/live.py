@@ -41,6 +41,7 @@ class Watcher:
         self._told: set[asyncio.Event] = set()
         self._stopping = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._seen: int | None = None
 
     async def __aenter__(self) -> "Watcher":
         self._loop = asyncio.get_running_loop()
@@ -67,12 +68,23 @@ class Watcher:
         """End every stream; may be called from a signal's handler."""
         self._loop.call_soon_threadsafe(self._end)
 
-    async def changes(self) -> AsyncIterator[None]:
-        """One item for each time that the ledger has changed, or a minute has gone."""
+    async def newest(self) -> int | None:
+        """The newest entry of the audit, in which every change is."""
+        try:
+            return await run_in_threadpool(self._newest_entry)
+        except SQLAlchemyError as error:
+            log.warning("live.look_failed", error=type(error).__name__)
+            return None
+
+    async def changes(self, since: int | None) -> AsyncIterator[None]:
+        """One item for each time that the ledger has changed since `newest` was asked, or a minute has gone."""
         changed = asyncio.Event()
         self._told.add(changed)
         if self._looking is None or self._looking.done():
+            self._seen = since
             self._looking = asyncio.create_task(self._look())
+        elif self._seen != since:
+            changed.set()
         try:
             while not self._stopping.is_set():
                 await _wait(changed, AGE_SECONDS)
@@ -88,22 +100,13 @@ class Watcher:
             event.set()
 
     async def _look(self) -> None:
-        seen = await self._newest()
         while self._told and not self._stopping.is_set():
             await _wait(self._stopping, LOOK_SECONDS + BREATH_SECONDS * len(self._told))
-            newest = await self._newest()
-            if newest != seen:
-                seen = newest
+            newest = await self.newest()
+            if newest != self._seen:
+                self._seen = newest
                 for event in self._told:
                     event.set()
-
-    async def _newest(self) -> int | None:
-        """The newest entry of the audit, in which every change is."""
-        try:
-            return await run_in_threadpool(self._newest_entry)
-        except SQLAlchemyError as error:
-            log.warning("live.look_failed", error=type(error).__name__)
-            return None
 
     def _newest_entry(self) -> int | None:
         with self._site.ledger.reading() as connection:
@@ -115,7 +118,8 @@ async def events(request: Request) -> Response:
     watcher: Watcher = request.app.state.watcher
     if not await let_in(request):
         return Response(status_code=204)
-    stream = _busy() if watcher.is_full else _stream(request, watcher)
+    # Before the answer begins: from then on a page counts on being told.
+    stream = _busy() if watcher.is_full else _stream(request, watcher, await watcher.newest())
     return StreamingResponse(
         stream,
         media_type="text/event-stream",
@@ -147,11 +151,11 @@ routes = [
 ]
 
 
-async def _stream(request: Request, watcher: Watcher) -> AsyncIterator[str]:
+async def _stream(request: Request, watcher: Watcher, since: int | None) -> AsyncIterator[str]:
     if request.headers.get("last-event-id") or request.query_params.get("now"):
         # It may have missed something while it was away.
         yield _event("changed")
-    async for _ in watcher.changes():
+    async for _ in watcher.changes(since):
         if not await let_in(request):
             return
         yield _event("changed")

@@ -10,6 +10,7 @@ PAGES = (
     ("Needs a person", "escalations", Right.SEE_STRUCTURE),
     ("Cases", "cases", Right.SEE_STRUCTURE),
     ("Batches", "batches", Right.SEE_STRUCTURE),
+    ("Schedules", "schedules", Right.SEE_STRUCTURE),
     ("Actions on many", "bulks", Right.SEE_STRUCTURE),
     ("Pausing", "pausing", Right.SEE_STRUCTURE),
     ("Figures", "figures", Right.SEE_FIGURES),

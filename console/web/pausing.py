@@ -175,6 +175,8 @@ def _errors(kind: PauseKind, given: dict[str, str]) -> dict[str, str]:
 def _back(request: Request, said: str, given: dict[str, str]) -> Response:
     if given["back"] == "batch":
         return see_and_say(request, "show_batch", said, name=given["name"])
+    if given["back"] == "schedules":
+        return see_and_say(request, "schedules", said)
     return see_and_say(request, "pausing", said)
 
 

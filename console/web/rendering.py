@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, pass_context
 from jinja2.runtime import Context
@@ -129,8 +130,8 @@ def error_list(errors: Mapping[str, str | Sequence[str]]) -> list[dict[str, str]
 
 
 @pass_context
-def _when(context: Context, moment: datetime | None) -> Markup:
-    return _time(context, moment, in_words)
+def _when(context: Context, moment: datetime | None, zone: ZoneInfo | None = None) -> Markup:
+    return _time(context, moment, in_words, zone)
 
 
 @pass_context
@@ -144,10 +145,10 @@ def _clock(context: Context, moment: datetime | None) -> Markup:
     return _time(context, moment, seconds_in_words)
 
 
-def _time(context: Context, moment: datetime | None, words: Any) -> Markup:
+def _time(context: Context, moment: datetime | None, words: Any, zone: ZoneInfo | None = None) -> Markup:
     if moment is None:
         return Markup("")
-    text = words(moment, _site(context).zone)
+    text = words(moment, zone or _site(context).zone)
     return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casehand.bots.encodings import ENCODINGS
 from casehand.bots.har import Cleaned, as_text, clean
-from casehand.bots.personal import ENCODINGS, Replacements
+from casehand.bots.replacements import Replacements
 from casehand.exceptions import CasehandError
 
 PAGE = """<h1>Claim HB000119</h1><table>
@@ -129,11 +130,6 @@ def test_a_page_in_an_old_encoding_is_read() -> None:
     assert "Zoë" not in as_text(cleaned(entry(answer=f"{old}", kind="text/html", encoded=True)).har)
 
 
-def test_scripts_and_styles_stay_as_they_are() -> None:
-    script = "setTimeout(go, 86400000)"
-    assert script in as_text(cleaned(entry(), entry(answer=script, kind="text/javascript")).har)
-
-
 def test_what_would_be_left_stops_the_file_and_is_not_named() -> None:
     hidden = base64.b64encode(b"for HB000119 only").decode()
     with pytest.raises(
@@ -177,4 +173,168 @@ def test_what_was_replaced_is_not_replaced_again() -> None:
     assert {kind for kind, _ in again.replacements.by.values()} <= {
         kind for kind, _ in once.replacements.by.values()
     }
-    assert not again.replacements.leftovers(as_text(again.har))
+    (kept,) = again.har["log"]["entries"]
+    assert not again.replacements.leftovers(kept["response"]["content"]["text"])
+
+
+def body(session: Cleaned, number: int = -1) -> str:
+    """What an entry of the file answers."""
+    text: str = session.har["log"]["entries"][number]["response"]["content"]["text"]
+    return text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "setTimeout(go, 86400000)",
+        'if (x) { show("Miss", Mr, 12345678, "SW1A1AA"); } /* 020 7946 0018 */',
+        "td.black { color: black; width: 9999999px }",
+    ],
+)
+def test_scripts_and_styles_without_personal_data_stay_as_they_are(code: str) -> None:
+    session = cleaned(entry(answer="<p>Mrs Testa Black</p>"), entry(answer=code, kind="text/javascript"))
+    assert body(session) == code
+
+
+def test_personal_data_in_scripts_is_replaced_by_what_it_is_replaced_by_elsewhere() -> None:
+    script = """cb({"surname":"Sampler","nino":"AB123456C",'forename':'Quentin'}); // Mr Q Sampler, q@sample.example"""
+    session = cleaned(entry(answer="<p>Mr Sampler</p>"), entry(answer=script, kind="text/javascript"))
+    for text in ("Sampler", "AB123456C", "Quentin", "q@sample.example"):
+        assert text not in as_text(session.har)
+    assert f'"surname":"{session.replacements.by["Sampler"][1]}"' in body(session)
+
+
+def test_what_is_left_in_a_script_stops_the_file() -> None:
+    hidden = base64.b64encode(b"for Mr Quentin Sampler only").decode()
+    with pytest.raises(CasehandError, match=r"the name in entry 1 \(GET /\) would be left"):
+        cleaned(entry(answer=f"go('{hidden}')", kind="application/javascript"))
+
+
+JSON = "application/json; charset=utf-8"
+MULTIPART = "multipart/form-data; boundary=b"
+
+
+def posted(kind: str, text: str, answer: str = "<p>Saved</p>") -> dict[str, Any]:
+    """Something that was sent as this kind of content."""
+    sent = entry(answer=answer, posted=text)
+    sent["request"]["postData"]["mimeType"] = kind
+    return sent
+
+
+def multipart(**fields: str) -> str:
+    return (
+        "".join(
+            f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        )
+        + "--b--\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("application/x-www-form-urlencoded", "surname=Sampler&forename=Quentin"),
+        ("application/x-www-form-urlencoded", "ctl00%24txtSurname=sampler&First_Name=quentin"),
+        (JSON, '{"surname":"Sampler","people":[{"firstName":"Quentin"}]}'),
+        (JSON, '[{"name":"surname","value":"Sampler"},{"forename":{"text":"Quentin"}}]'),
+        (MULTIPART, multipart(surname="Sampler", forename="Quentin")),
+        ("text/xml", "<p:Surname>Sampler</p:Surname><Forename>Quentin</Forename>"),
+    ],
+)
+def test_what_was_posted_is_replaced_behind_the_names_of_its_fields(kind: str, text: str) -> None:
+    written = as_text(cleaned(posted(kind, text, "<p>Sampler, Quentin was saved, sampler was not</p>")).har)
+    assert "sampler" not in written.casefold()
+    assert "quentin" not in written.casefold()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (JSON, '{"oldPassword":"fifth secret","new":{"pwd":"sixth secret"},"amount":101.50}'),
+        (JSON, '[{"name":"newPin","value":"fifth secret"}, {"k_9":"sixth secret"}]'),
+        (MULTIPART, multipart(password="fifth secret", k_9="sixth secret")),
+        ("application/soap+xml", "<Password>fifth secret</Password><k_9>sixth secret</k_9>"),
+    ],
+)
+def test_secrets_are_removed_from_whatever_was_posted(kind: str, text: str) -> None:
+    written = as_text(cleaned(entry(), posted(kind, text)).har)
+    assert "fifth" not in written
+    assert "sixth" not in written
+    assert written.count("removed") == 2
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<label for="b">Surname</label><input id="b" name="f_07" value="Sampler">',
+        '<label>Surname: <input name="f_07" value="Sampler"></label>',
+        '<table><tr><td>Surname</td><td><b><input name="f_07" value="Sampler"></b></td></tr></table>',
+        '<input name="f_07" placeholder="Surname" value="Sampler">',
+        '<label for="b">Landlord</label><select id="b"><option>Quentin Sampler</option></select>',
+        '<p data-surname="Sampler">Saved</p>',
+        '<a href="/find?surname=Sampler">Saved</a>',
+    ],
+)
+def test_what_stands_in_a_box_is_replaced_behind_its_label(page: str) -> None:
+    assert "Sampler" not in as_text(cleaned(entry(answer=page)).har)
+
+
+def test_what_was_sent_from_a_box_is_replaced_behind_the_label_it_has_on_its_page() -> None:
+    page = '<form><label for="b">Surname</label><input id="b" name="f_07"><button>Find</button></form>'
+    session = cleaned(entry(answer=page), entry("http://system.test/find?f_07=sampler", "<p>None</p>"))
+    assert "sampler" not in as_text(session.har)
+    assert "<button>Find</button>" in body(session, 0)
+
+
+def test_a_box_is_called_as_the_page_called_it_that_it_was_sent_from() -> None:
+    page = '<form><label for="b">{}</label><input id="b" name="t1"></form>'
+    session = cleaned(
+        entry(answer=page.format("Forwarding address")),
+        entry(posted="t1=Rose+Cottage", answer=page.format("Liable person")),
+        entry(posted="t1=Quentin+Sampler"),
+    )
+    assert session.replacements.by["Rose Cottage"][0] == "address"
+    assert session.replacements.by["Quentin Sampler"][0] == "name"
+
+
+STATE = base64.b64encode(b"\xff\x01\x0f\x16Mr Quentin Sampler\x02\x05\tAB123456C\n").decode()
+
+
+def test_a_state_in_bytes_is_searched() -> None:
+    with pytest.raises(CasehandError, match="the National Insurance number and the name in entry 1"):
+        cleaned(entry(f"http://system.test/?s={quote_plus(STATE)}", "<p>Saved</p>"))
+    lines = base64.b64encode(b"Claimant:\nSampler\n").decode()
+    with pytest.raises(CasehandError, match="the name in entry 1"):
+        cleaned(entry(answer=f"<p>Mr Sampler</p><p class='{lines}'>"))
+
+
+def test_a_hidden_state_that_holds_somebody_is_replaced_as_a_whole() -> None:
+    page = '<form><input type="hidden" name="__VIEWSTATE" value="{}"></form>'
+    empty = base64.b64encode(b"\xff\x01 nothing of anybody").decode()
+    session = cleaned(
+        entry(answer=page.format(STATE)),
+        posted("application/x-www-form-urlencoded", "s=" + quote_plus(STATE)),
+    )
+    written = as_text(session.har)
+    assert STATE not in written
+    assert quote_plus(STATE) not in written
+    assert written.count(base64.b64encode(b"hidden state 1").decode().rstrip("=")) == 2
+    assert empty in body(cleaned(entry(answer=page.format(empty))))
+
+
+def test_a_text_that_is_kept_says_that_it_is_unicode_wherever_it_says_anything() -> None:
+    page = '<meta http-equiv="Content-Type" content="text/html; charset=windows-1252"><p>£101.50</p>'
+    for kind in ("text/html", "text/html; charset=windows-1252"):
+        kept = cleaned(entry(answer=page, kind=kind)).har["log"]["entries"][0]["response"]
+        (said,) = (header["value"] for header in kept["headers"] if header["name"] == "Content-Type")
+        assert said == "text/html; charset=utf-8"
+        assert "charset=utf-8" in kept["content"]["text"]
+        assert "1252" not in kept["content"]["text"]
+    xml = '<?xml version="1.0" encoding="ISO-8859-1"?><a>£</a>'
+    assert 'encoding="utf-8"' in body(cleaned(entry(answer=xml, kind="text/xml")))
+
+
+def test_a_text_that_is_given_is_replaced_wherever_it_stands() -> None:
+    page = "<p onclick=\"go('Quentin Sampler')\">Saved</p>"
+    assert "Sampler" not in as_text(cleaned(entry(answer=page), also={"Quentin Sampler": "text"}).har)

@@ -9,15 +9,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Playwright
 
+from casehand.bots.benefits import BenefitsBot
 from casehand.bots.chromium import find_browser_with_window
 from casehand.exceptions import CasehandError
 from casehand.fixtures.practice.clerk import Clerk
 from casehand.fixtures.practice.server import PracticeServer
+from casehand.queue import leases
+from casehand.queue.ledger import Ledger
+from casehand.settings import Settings
 
 CASEHAND = Path(sys.executable).with_name("casehand")
 SECONDS = 60
@@ -232,3 +237,56 @@ def test_a_bot_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) ->
     assert said.returncode == 1
     assert "there is no bot 'benefit': the bots here are" in said.stderr
     assert "benefits" in said.stderr
+
+
+def test_an_account_that_is_refused_is_not_tried_again_by_workers_or_another_recording(
+    display: str, tmp_path: Path
+) -> None:
+    with PracticeServer(tmp_path) as practice:
+        environment = {
+            **os.environ,
+            "DISPLAY": display,
+            "CASEHAND_HOME": str(tmp_path / "home"),
+            "CASEHAND_BOT_BENEFITS_URL": practice.url,
+            "CASEHAND_BOT_BENEFITS_USERNAME": practice.username,
+            "CASEHAND_BOT_BENEFITS_PASSWORD": "not it",
+        }
+        said = [
+            subprocess.run(
+                [CASEHAND, "record", "benefits"],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            for _ in range(2)
+        ]
+    assert [one.returncode for one in said] == [1, 1]
+    assert "the bot benefits is paused from now on: " in said[0].stderr
+    assert said[1].stderr == "casehand: the bot benefits is paused: `casehand status` says why\n"
+
+
+def test_where_workers_have_all_sessions_a_recording_waits_its_turn(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "CASEHAND_HOME": str(tmp_path / "home"),
+        "CASEHAND_BOT_BENEFITS_URL": "http://127.0.0.1:9/",
+        "CASEHAND_BOT_BENEFITS_USERNAME": "one",
+        "CASEHAND_BOT_BENEFITS_PASSWORD": "two",
+    }
+    settings = Settings(home=tmp_path / "home")
+    ledger = Ledger.open(settings.ledger_url, settings.vault())
+    for number in range(BenefitsBot.sessions):
+        assert leases.hold(ledger, f"session benefits {number}", "worker-1", timedelta(minutes=5))
+    ledger.close()
+    said = subprocess.run(
+        [CASEHAND, "record", "benefits"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    assert "the bot benefits holds all of its 3 sessions at work" in said.stderr

@@ -140,3 +140,16 @@ def test_the_same_page_done_twice_in_the_same_way_is_written_once() -> None:
 
 def test_nothing_done_is_an_empty_class() -> None:
     assert methods(Arrived(0, "http://system.test/")) == '    """Nothing was done."""\n'
+
+
+def test_a_name_that_only_this_record_shows_is_remarked_on_and_in_no_method() -> None:
+    written = methods(
+        Arrived(0, "http://system.test/person/quentin-specimen"),
+        Did('page.get_by_role("link", name="Quentin Specimen").click()'),
+        Did('page.get_by_role("button", name="End").click()'),
+        Asked("End the award of Quentin Specimen?"),
+    )
+    assert written.count("# Holds what this record showed: make it an argument") == 1
+    assert "def on_person(self)" in written
+    assert '"""At /person/…, as it was recorded."""' in written
+    assert 'self.confirming("End the award of")' in written

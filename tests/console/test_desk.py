@@ -335,7 +335,7 @@ ACTIONS: dict[str, tuple[Right, Callable[[Stage, Desk], None]]] = {
         ),
     ),
     "run what failed again": (Right.HAND_IN, _on(_failed, lambda desk, _: desk.run_again(PLAN, RUN_AT))),
-    "note what failed": (Right.HAND_IN, _on(_failed, lambda desk, _: desk.note_seen(PLAN))),
+    "note what failed": (Right.HAND_IN, _on(_failed, lambda desk, _: desk.note_seen(PLAN.name))),
     "begin a bulk action over a filter": (
         Right.ACT_ON_MANY,
         _on(
@@ -417,6 +417,7 @@ def test_every_action_of_one_case_is_tried_above() -> None:
         "find_batch",
         "preview_selection",
         "preview_batch",
+        "rule_of",
         "find",
         "actions_for",
         "find_bulk",

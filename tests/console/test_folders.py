@@ -127,6 +127,18 @@ def test_what_is_wrong_in_the_settings_is_said_in_one_line(
     assert said in refuses("folders", "take")
 
 
+def test_files_that_could_not_be_put_away_on_another_disk_are_said_before_anything_starts(
+    casehand: Any, refuses: Callable[..., str], inbox: Path
+) -> None:
+    there = Path("/dev/shm/casehand-done")  # noqa: S108 - nothing is written there
+    if there.parent.stat().st_dev == inbox.stat().st_dev:
+        pytest.skip("here is only one disk")
+    (casehand.folder / "casehand.toml").write_text(f'{ENTRY}done = "{there}"\n')
+
+    for command in (("folders", "take"), ("work", "--burst")):
+        assert f"[[folder]] inbox is wrong: {there} is on another disk than inbox: give" in refuses(*command)
+
+
 def test_a_folder_that_is_not_there_or_unknown_is_said(
     casehand: Any, inbox: Path, refuses: Callable[..., str]
 ) -> None:

@@ -6,18 +6,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rents import CHANGE, ENDED, ORDINARY, QUESTION, THERE_ALREADY, row
 
+from casehand import Bot
+from casehand.console.office import Office
+from casehand.console.place import check_free
+from casehand.exceptions import CasehandError
 from casehand.fixtures.council_tax.accounts import Account, Property
 from casehand.fixtures.council_tax.server import CouncilTaxServer
 from casehand.fixtures.practice.options import Options
 from casehand.fixtures.practice.server import PracticeServer
+from casehand.fixtures.services.seed import move_request
 from casehand.fixtures.services.server import ServicesServer
+from casehand.queue.ledger import Ledger
 
 CASEHAND = Path(sys.executable).with_name("casehand")
 MOVE = "council-tax/move"
@@ -77,10 +83,11 @@ def test_of_a_system_whose_pages_are_reached_by_forms_the_one_that_changes_somet
     account = Account(
         reference="70010001", house="P1001", people=("Mx Test Ash",), from_date=date(2024, 4, 1)
     )
+    request = move_request(1, "Mx Test Ash")
     with ExitStack() as serving:
         systems = {
             "COUNCIL_TAX": serving.enter_context(CouncilTaxServer(tmp_path / "tax", [house, new, account])),
-            "SERVICES": serving.enter_context(ServicesServer(tmp_path / "services", [])),
+            "SERVICES": serving.enter_context(ServicesServer(tmp_path / "services", [request])),
         }
         for name, one in systems.items():
             given = {"URL": one.url, "USERNAME": one.username, "PASSWORD": one.password}
@@ -185,3 +192,130 @@ def test_a_commit_that_a_browser_does_not_submit_is_not_entered(casehand: Any) -
     assert "T001: would be done. Nothing was changed." in ran.stdout
     assert "the rehearsal stopped before it" in ran.stdout
     assert casehand.paid() == []
+
+
+MOODY = """
+from casehand import Case, CaseData, SystemException, workflow
+from casehand.queue import pauses
+from casehand.queue.ledger import Ledger
+from casehand.queue.pauses import ALL, PauseKind
+from casehand.settings import load_settings
+
+
+class Task(CaseData):
+    task: str
+    does: str
+
+
+@workflow("moody/look", reference="task")
+def look(case: Case[Task]) -> None:
+    if case.data.does == "fail":
+        raise SystemException("it does not answer")
+    if case.data.does == "pause":
+        settings = load_settings()
+        ledger = Ledger.open(settings.ledger_url, settings.vault())
+        pauses.pause(ledger, PauseKind.EVERYTHING, ALL, "the roof leaks", "a test")
+        ledger.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("does", "line", "why", "rows"),
+    [
+        (["look", "look", *["fail"] * 5, "look"], 8, "the system failed 5 cases one after another", 7),
+        (["look", "pause", "look", "look"], 4, "everything is paused", 2),
+    ],
+)
+def test_what_stops_a_rehearsal_late_in_the_file_loses_nothing_of_what_came_before(
+    casehand: Any, does: list[str], line: int, why: str, rows: int
+) -> None:
+    (casehand.folder / "moody.py").write_text(MOODY)
+    lines = (f"T{number:03},{one}" for number, one in enumerate(does))
+    asked = ("rehearse", "moody/look", casehand.file(*lines, name="tasks.csv", header="task,does"))
+
+    ran = casehand(*asked, "--json", WORKFLOWS="moody")
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"casehand: stopped at line {line}: {why}")
+    told = json.loads(ran.stdout)
+    assert told["rows"] == len(told["cases"]) == rows
+    assert told["stopped"].startswith(f"stopped at line {line}: {why}")
+    casehand("resume", "everything")
+    ran = casehand(*asked, WORKFLOWS="moody")
+    assert ran.returncode == 1
+    assert f"Rehearsed {rows} rows" in ran.stdout
+    assert f"stopped at line {line}: {why}" in ran.stdout
+
+
+TWO = """
+import os
+from pathlib import Path
+
+from casehand import Case, workflow
+from casehand.bots.benefits import BenefitsBot
+from casehand.workflows.rent_change import RentChange
+
+
+class LinksBot(BenefitsBot):
+    name = "links"
+    changes_by_submit = False
+
+
+@workflow("two/change", reference="claim")
+def change(case: Case[RentChange], benefits: BenefitsBot, links: LinksBot) -> None:
+    with case.commit("change both", bot=benefits):
+        Path(os.environ["LETTERS"], "entered").touch()
+        links.open_claim(case.data.claim)
+"""
+
+
+def test_a_commit_is_not_entered_where_any_bot_of_the_workflow_makes_changes_that_cannot_be_caught(
+    casehand: Any, practice: PracticeServer
+) -> None:
+    (casehand.folder / "two.py").write_text(TWO)
+    for name in ("URL", "USERNAME", "PASSWORD"):
+        casehand.environment[f"CASEHAND_BOT_LINKS_{name}"] = casehand.environment[
+            f"CASEHAND_BOT_BENEFITS_{name}"
+        ]
+    ran = casehand("try", "two/change", "--data", json.dumps(row(ORDINARY)), WORKFLOWS="two")
+    assert ran.returncode == 0, ran.stderr
+    assert "would be done. Nothing was changed." in ran.stdout
+    assert not (casehand.folder / "entered").exists()
+
+
+class OfficeHours(Bot):
+    name = "office-hours"
+    hours = "working days 07:00-19:00"
+
+    def sign_in(self) -> None: ...
+
+    def is_signed_in(self) -> bool:
+        return True
+
+
+class NoHours(OfficeHours):
+    name = "no-hours"
+    hours = "some days"
+
+
+A_CASE = timedelta(minutes=5)
+
+
+def test_a_rehearsal_keeps_a_bots_working_days_by_the_councils_calendar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CASEHAND_HOME", str(tmp_path / "home"))
+    for bot in ("OFFICE_HOURS", "NO_HOURS"):
+        for name, value in (("URL", "http://127.0.0.1:9/"), ("USERNAME", "one"), ("PASSWORD", "two")):
+            monkeypatch.setenv(f"CASEHAND_BOT_{bot}_{name}", value)
+    office, now = Office(), [datetime(2026, 12, 24, 10, tzinfo=UTC)]
+    office.ledger = Ledger.open(office.settings.ledger_url, office.settings.vault(), lambda: now[0])
+    check_free(office, [OfficeHours], A_CASE)
+    with pytest.raises(CasehandError, match="the hours of the bot no-hours cannot be kept to"):
+        check_free(office, [NoHours], A_CASE)
+    # Christmas Day is a Friday, and Boxing Day is kept on the Monday.
+    now[0] += timedelta(days=1)
+    with pytest.raises(CasehandError, match="office-hours is closed until Tuesday 29 December at 07:00"):
+        check_free(office, [OfficeHours], A_CASE)
+    office.ledger.close()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from pydantic import BaseModel, Field
@@ -112,6 +112,23 @@ def test_a_file_is_taken_in_and_put_away_with_a_report_and_its_rejects(watched: 
         assert [row["claim"] for row in csv.DictReader(file)] == ["HB000002"]
     assert {(watched.done / name).stat().st_mode & 0o777 for name in names(watched.done)} == {0o640}
     assert watched.take() == []
+
+
+def test_what_is_said_of_a_file_is_nobody_else_s_until_it_is_whole(watched: Watched) -> None:
+    path = watched.put("rents.csv", rent(1))
+    path.chmod(0o644)
+    place = watched.path / HELD / "held"
+    place.mkdir(parents=True)
+    held_path = path.rename(place / path.name)
+    modes: list[int] = []
+
+    def write(file: BinaryIO) -> None:
+        modes.append(os.fstat(file.fileno()).st_mode & 0o777)
+
+    assert filing.put_away(held_path, watched.done, {".rejects.csv": write}) is not None
+
+    assert modes == [0o600]
+    assert (watched.done / "rents.rejects.csv").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_file_that_is_no_table_is_rejected_with_the_reason(watched: Watched) -> None:

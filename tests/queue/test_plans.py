@@ -11,9 +11,9 @@ from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
-from casehand.queue import bulk
+from casehand.queue import bulk, runs, schedules, schema
 from casehand.queue.attempts import Begun
 from casehand.queue.audit import EntryFilter, find_entries
 from casehand.queue.bulk import BulkAction, list_bulks
@@ -24,9 +24,11 @@ from casehand.queue.escalations import EscalationFilter, list_waiting
 from casehand.queue.figures import LONDON, overview
 from casehand.queue.ledger import Ledger
 from casehand.queue.messages import MessageState, Wording, Writing, find_messages, write
-from casehand.queue.occasions import Occasion, What
+from casehand.queue.occasions import Occasion, What, untold
 from casehand.queue.outcome import EscalationKind
 from casehand.queue.rolling import roll_up
+from casehand.queue.rules import Rule
+from casehand.queue.schedules import Plan, RunState
 from casehand.queue.search import search
 from casehand.queue.similar import waiting_by_reason
 from casehand.queue.state import State
@@ -105,6 +107,25 @@ BY_TIME: dict[str, Callable[[Ledger, int | None, bool], Sequence[Any]]] = {
     ),
 }
 """The lists that begin with the latest, or the other way round."""
+
+EVERY_MINUTE = Plan("every-minute", Rule.from_cron("* * * * *", LONDON), "b")
+OPEN, UNSEEN = "ix_schedule_slots_open", "ix_schedule_slots_unseen"
+
+OF_SLOTS: dict[str, tuple[Look, str]] = {
+    "the next to be run": (lambda ledger: runs.take(ledger, EVERY_MINUTE, "a scheduler"), OPEN),
+    "when it is to be run": (lambda ledger: runs.tries_again_at(ledger, EVERY_MINUTE), OPEN),
+    "what has come": (lambda ledger: schedules.write_due(ledger, EVERY_MINUTE, asked=True), OPEN),
+    "what went wrong": (runs.unseen, UNSEEN),
+    "what went wrong and is known": (lambda ledger: runs.note_seen(ledger, "every-minute", "a"), UNSEEN),
+    "what is to be told": (lambda ledger: _untold_runs(ledger), UNSEEN),
+}
+"""What schedulers and tellers look for every second, and the index that holds no more than that."""
+
+
+def _untold_runs(ledger: Ledger) -> object:
+    with ledger.reading() as connection:
+        return untold(connection, What.RUN, "a receiver", None, ledger.clock(), 10)
+
 
 NARROWED = (
     EscalationFilter(),
@@ -212,6 +233,45 @@ def test_what_is_listed_by_time_is_read_in_its_order_from_either_end_and_never_s
         )
 
 
+@pytest.mark.parametrize("name", OF_SLOTS)
+def test_of_the_slots_of_years_only_those_that_are_open_or_unseen_are_looked_at(
+    ledger: Ledger, name: str
+) -> None:
+    _write_slots(ledger, 3_000)
+    look, index = OF_SLOTS[name]
+    with _noted(ledger) as asked:
+        look(ledger)
+
+    of_slots = [one for one in asked if "schedule_slots" in one[0]]
+    assert index in " ".join(_steps(ledger, of_slots))
+
+
+def _write_slots(ledger: Ledger, number: int) -> None:
+    now = ledger.clock()
+    schedules.note(ledger, EVERY_MINUTE)
+    rows = [
+        {
+            "schedule": EVERY_MINUTE.name,
+            "at": now - timedelta(minutes=minutes + 2),
+            "workflow": "b",
+            "state": RunState.DONE,
+            "not_before": now,
+            "tries": 1,
+            "ended_at": now,
+            "accepted": 0,
+            "rejected": 0,
+            "batches": "[]",
+            "concerns": False,
+        }
+        for minutes in range(number)
+    ]
+    with ledger.writing() as connection:
+        connection.execute(insert(schema.schedule_slots), rows)
+    if ledger.engine.dialect.name == "postgresql":
+        with ledger.writing() as connection:
+            connection.exec_driver_sql("ANALYZE schedule_slots")
+
+
 def _write_message(ledger: Ledger, number: int) -> None:
     writing = Writing(
         "team", "team", What.ESCALATION, lambda _: Wording("a", "b"), lambda _: Wording("c", "d")
@@ -239,11 +299,15 @@ def _whole(ledger: Ledger, asked: list[tuple[str, Any]]) -> list[str]:
 
 
 def _steps(ledger: Ledger, asked: list[tuple[str, Any]]) -> list[str]:
-    """How SQLite goes about what is asked."""
+    """How the database goes about what is asked."""
     steps: list[str] = []
     with ledger.reading() as connection:
         for statement, parameters in asked:
-            if statement.startswith(("SELECT", "UPDATE")) and isinstance(parameters, tuple):
+            if not statement.startswith(("SELECT", "UPDATE")):
+                continue
+            if isinstance(parameters, tuple):
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
                 steps += [row[3] for row in plan]
+            else:
+                steps += connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars()
     return steps

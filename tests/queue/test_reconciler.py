@@ -17,7 +17,10 @@ from casehand.queue import attempts, commits, schema
 from casehand.queue.attempts import GRACE, LEASE, Begun
 from casehand.queue.backoff import Backoff
 from casehand.queue.endings import MOST_CRASHES, Loss
+from casehand.queue.known import make_known
 from casehand.queue.ledger import Ledger
+from casehand.queue.pauses import PauseKind, all_pauses
+from casehand.queue.policy import BatchStop
 from casehand.queue.reconciler import TURN, Reconciled, Reconciler
 
 TakeIn = Callable[..., str]
@@ -101,6 +104,20 @@ def test_a_case_that_kills_every_worker_goes_to_a_person_and_the_others_go_on(
     assert reconciler.reconcile() == Reconciled(0, 0)
     assert attempts.begin(ledger, poison, MOST_CRASHES + 1, "worker-2") is None
     assert attempts.begin(ledger, other, 1, "worker-2") is not None
+
+
+def test_a_batch_whose_cases_kill_every_worker_stops_itself(
+    ledger: Ledger, reconciler: Reconciler, known: str, take_in: TakeIn, begin: Begin, pass_time: PassTime
+) -> None:
+    make_known(ledger, known, ["benefits"], timedelta(minutes=5), stop=BatchStop(first=2))
+    cases = [take_in(f"HB{line:06}", batch="november", line=line) for line in range(3)]
+    for _ in range(MOST_CRASHES):
+        for case in cases[:2]:
+            begin(case)
+        pass_time(seconds=LOST)
+        reconciler.reconcile()
+
+    assert [(one.kind, one.name) for one in all_pauses(ledger)] == [(PauseKind.BATCH, "november")]
 
 
 def test_a_case_with_a_change_that_may_be_on_its_way_is_not_handed_over_before_that_has_settled(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -238,3 +239,21 @@ def test_a_preview_of_mended_rejects_says_the_same_as_taking_them_in(ledger: Led
     assert found.columns == tuple(HEADER)
     taken = take_in(ledger, path)
     assert found.refused == rejections_of(ledger, taken.batch)
+
+
+def test_a_workbook_that_is_being_written_leaves_nothing_that_a_kill_would_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    seen: set[str] = set()
+
+    def rows() -> Iterator[list[str]]:
+        for number in range(3_000):
+            seen.update(one.name for one in tmp_path.iterdir())
+            yield [f"HB{number:06}"]
+
+    page = as_workbook(Sheet(("claim",), rows()))
+
+    assert page.max_row == 3_001
+    assert seen == set()
+    assert list(tmp_path.iterdir()) == []

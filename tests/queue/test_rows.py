@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import resource
 import tempfile
 import tracemalloc
 import zipfile
@@ -20,11 +21,12 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
-from casehand.exceptions import CasehandError
+from casehand.exceptions import CasehandError, NotNow
 from casehand.queue.cells import Fault, Number, as_text, as_written
 from casehand.queue.check import Accepted, Kind, Rejection, check
 from casehand.queue.numerals import shown
 from casehand.queue.rows import read_table
+from casehand.queue.spreadsheet import spreadsheet
 
 
 class RentChange(BaseModel):
@@ -852,3 +854,21 @@ def test_whatever_bytes_a_file_holds_it_is_read_or_refused_and_nothing_else(
         path.write_bytes(content)
         with suppress(CasehandError):
             assert list(read_table(path).rows())
+
+
+@pytest.mark.parametrize("moment", ["first", "rows"])
+def test_a_machine_that_cannot_read_just_now_says_nothing_against_a_workbook(
+    tmp_path: Path, moment: str
+) -> None:
+    path = write_xlsx(tmp_path / "rents.xlsx", HEADER, GOOD)
+    table = read_table(path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with path.open("rb") as lowest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest.fileno(), before[1]))
+        try:
+            with pytest.raises(NotNow, match=r"rents\.xlsx cannot be read just now \(Too many open files\)"):
+                list(table.rows()) if moment == "rows" else spreadsheet(path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert len(list(table.rows())) == 1

@@ -170,6 +170,39 @@ def test_a_failed_run_is_for_a_person_until_he_has_said_so_and_may_be_run_again(
     assert said == ["run failed", "failed runs seen", "run again", "run failed"]
 
 
+def test_what_went_wrong_is_told_by_schedule_and_known_as_far_as_it_was_shown(
+    ledger: Ledger, kept: PassTime
+) -> None:
+    other = replace(NIGHTLY, name="hourly-moves", workflow="council-tax/moves")
+    write_due(ledger, other)
+    for why in ("the file is missing", "the file is empty", "the file is cut off"):
+        kept(days=1)
+        for plan in (NIGHTLY, other):
+            write_due(ledger, plan)
+            run = runs.take(ledger, plan, "a")
+            assert run is not None
+            assert runs.end(ledger, run, Ended(RunState.FAILED, why))
+    moves, nightly = runs.gone_wrong(ledger)
+    assert (moves.schedule, nightly.schedule) == (other.name, NIGHTLY.name)
+    assert (nightly.number, nightly.last.said, nightly.until) == (3, "the file is cut off", ledger.clock())
+    assert [one.schedule for one in runs.gone_wrong(ledger, [WORKFLOW])] == [NIGHTLY.name]
+    assert [one.schedule for one in runs.gone_wrong(ledger, limit=1)] == [other.name]
+    assert (runs.count_unseen(ledger), runs.count_unseen(ledger, [WORKFLOW])) == (6, 3)
+    assert runs.count_unseen(ledger, []) == 0
+    assert runs.workflows_gone_wrong(ledger, other.name) == {other.workflow}
+
+    last = runs.last_runs(ledger, [NIGHTLY.name, other.name, "none"], 2, [WORKFLOW])
+    assert [one.said for one in last[NIGHTLY.name]] == ["the file is cut off", "the file is empty"]
+    assert last[NIGHTLY.name] == runs.runs_of(ledger, NIGHTLY.name, 2)
+    assert (last[other.name], last["none"], runs.last_runs(ledger, [], 2)) == ([], [], {})
+
+    before = ledger.clock() - timedelta(hours=1)
+    assert runs.note_seen(ledger, NIGHTLY.name, "a person", before) == 2
+    assert [one.said for one in runs.unseen(ledger, [WORKFLOW])] == ["the file is cut off"]
+    assert runs.note_seen(ledger, NIGHTLY.name, "a person", before) == 0
+    assert runs.note_seen(ledger, NIGHTLY.name, "a person") == 1
+
+
 def test_rows_that_were_not_taken_in_are_for_a_person_too(ledger: Ledger, kept: PassTime) -> None:
     kept(days=1)
     write_due(ledger, NIGHTLY)
@@ -211,6 +244,55 @@ def test_a_run_waits_until_robots_have_worked_what_the_one_before_handed_in(
 
     _end_cases(ledger, "escalated")  # which waits for a person, and for no robot
     assert len(work_off(ledger)) == 1
+
+
+@pytest.mark.parametrize("why", ["put off", "batch", "workflow", "bot", "behind another"])
+def test_a_run_waits_for_no_case_that_robots_may_not_work_for_long(
+    ledger: Ledger, kept: PassTime, known: str, take_in: Callable[..., str], why: str
+) -> None:
+    if why == "behind another":
+        make_known(ledger, "another", ["benefits"], timedelta(minutes=5))
+        take_in("HB000125", workflow="another")
+    _hand_in_one(ledger, kept, take_in)
+    if why in ("batch", "workflow", "bot"):
+        name = {"batch": "rents", "workflow": known, "bot": "benefits"}[why]
+        pauses.pause(ledger, PauseKind(why), name, "it goes wrong", "a person")
+    kept(days=1)
+    if why == "put off":
+        _put_off(ledger, ledger.clock() + timedelta(minutes=59))
+        write_due(ledger, NIGHTLY)
+        assert runs.take(ledger, NIGHTLY, "a") is None
+        _put_off(ledger, ledger.clock() + timedelta(days=90))
+
+    write_due(ledger, NIGHTLY)
+    assert len(work_off(ledger)) == 1
+
+
+def test_one_that_is_run_again_waits_for_no_case_of_its_own(
+    ledger: Ledger, kept: PassTime, known: str, take_in: Callable[..., str]
+) -> None:
+    _hand_in_one(ledger, kept, take_in, RunState.FAILED)
+    runs.run_again(ledger, NIGHTLY.name, runs.runs_of(ledger, NIGHTLY.name, 1)[0].at, "a person")
+    assert len(work_off(ledger)) == 1
+
+
+def test_what_was_written_while_the_clock_was_ahead_hides_nothing(
+    ledger: Ledger, pass_time: PassTime
+) -> None:
+    pass_time(days=50)
+    write_due(ledger, NIGHTLY)
+    pass_time(days=1)
+    write_due(ledger, NIGHTLY)
+    assert len(work_off(ledger)) == 1
+    pass_time(days=-51)
+    write_due(ledger, NIGHTLY)
+    for _ in range(52):
+        pass_time(days=1)
+        write_due(ledger, NIGHTLY)
+        work_off(ledger)
+
+    assert len(states(ledger)) == 52
+    assert set(states(ledger)) == {RunState.DONE}
 
 
 def test_a_run_is_skipped_while_the_one_before_is_going_where_that_is_the_rule(
@@ -409,8 +491,8 @@ def test_no_slot_is_lost_and_none_run_twice_whenever_schedulers_die(
     assert sorted(lines) == named, "a slot was lost, or one written that there is not"
     ran = {at for at, one in lines.items() if one.state is RunState.DONE}
     given_up = {at for at, one in lines.items() if one.state is RunState.FAILED}
-    keys = {Run(plan.name, at, "", 0).key for at in ran}
-    assert keys <= set(handed_in) <= keys | {Run(plan.name, at, "", 0).key for at in given_up}
+    keys = {Run(plan.name, at, "", 0, at).key for at in ran}
+    assert keys <= set(handed_in) <= keys | {Run(plan.name, at, "", 0, at).key for at in given_up}
     assert all(lines[at].tries == MOST_TRIES for at in given_up)
     if missed is Missed.ALL:
         assert ran | given_up == set(named)
@@ -425,13 +507,20 @@ def _has_open(ledger: Ledger, plan: Plan) -> bool:
         return connection.execute(open_).scalar_one() > 0
 
 
-def _hand_in_one(ledger: Ledger, kept: PassTime, take_in: Callable[..., str]) -> None:
+def _hand_in_one(
+    ledger: Ledger, kept: PassTime, take_in: Callable[..., str], state: RunState = RunState.DONE
+) -> None:
     kept(days=1)
     write_due(ledger, NIGHTLY)
     run = runs.take(ledger, NIGHTLY, "a")
     assert run is not None
     take_in("HB000125", batch="rents")
-    runs.end(ledger, run, replace(DONE, batches=("rents",)))
+    runs.end(ledger, run, replace(DONE, state=state, batches=("rents",)))
+
+
+def _put_off(ledger: Ledger, until: datetime) -> None:
+    with ledger.writing() as connection:
+        connection.execute(update(schema.cases).values(not_before=until))
 
 
 def _end_cases(ledger: Ledger, state: str) -> None:

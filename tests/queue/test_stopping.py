@@ -19,7 +19,7 @@ from casehand.queue.outcome import Done, Escalated, EscalationKind
 from casehand.queue.pauses import PauseKind, all_pauses
 from casehand.queue.policy import BatchStop
 from casehand.queue.state import State
-from casehand.queue.stopping import CASEHAND, stop_if_wrong
+from casehand.queue.stopping import CASEHAND, LATER, stop_if_wrong
 
 TakeIn = Callable[..., str]
 BATCH = "november"
@@ -111,6 +111,16 @@ def test_one_that_a_person_had_paused_is_looked_at_again_when_it_goes_on(
     pauses.resume(ledger, PauseKind.BATCH, BATCH, "a person")
 
     assert work(cases[3])
+
+
+def test_it_stops_though_many_of_its_cases_were_put_before_a_person_without_a_robot(
+    ledger: Ledger, take_in: TakeIn, work: Callable[..., bool]
+) -> None:
+    cases = _batch(take_in, 4)
+    for line in range(4, LATER + 10):
+        take_in(f"HB{line:06}", batch=BATCH, line=line, state="escalated")
+
+    assert [work(case) for case in cases[:3]] == [False, False, True]
 
 
 def test_what_a_person_has_answered_or_sent_back_does_not_count(

@@ -34,8 +34,8 @@ from casehand.fixtures.practice.seed import ordinary_claim
 from casehand.fixtures.practice.server import PracticeServer
 from casehand.fixtures.practice.sessions import COLLEAGUE
 from casehand.fixtures.practice.system import PracticeSystem
-from casehand.fixtures.services.documents import MOVE, Request
-from casehand.fixtures.services.seed import starter
+from casehand.fixtures.services.documents import Request
+from casehand.fixtures.services.seed import move_request, starter
 from casehand.fixtures.services.server import ServicesServer
 from casehand.queue import escalations
 from casehand.queue.cases import CaseStory, counts, find_cases, tell
@@ -180,8 +180,8 @@ def move(account: str, new_property: str, request: str, house: int) -> dict[str,
 
 
 def requests() -> Iterator[Request]:
-    for number in range(1, 5):
-        yield Request(reference=f"CA{number:05}", kind=MOVE, person="Mx Test")
+    for number, row in enumerate(HOMES, 1):
+        yield move_request(number, str(row["person"]))
     yield starter(1, asks="Progress?")
     yield starter(2, asks="Progress?", ready=1, begun=1, starts=date(2026, 5, 13))
     yield starter(3, asks="Question")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from casehand import BusinessException
 from casehand.bots.council_tax import Account, Property, Tenancy
+from casehand.bots.services import Request
 from casehand.fixtures.council_tax import accounts
 from casehand.fixtures.council_tax.accounts import Discount
 from casehand.fixtures.council_tax.judge import Case, judge
@@ -25,6 +26,7 @@ from casehand.testing import Work, faults
 from casehand.workflows.move import Move, check_rules, move_account
 
 PERSON = "Mx Test Ash"
+ONE_DAY = timedelta(days=1)
 TOLD, MOVES, LAST_DAY = date(2026, 5, 11), date(2026, 6, 1), date(2026, 5, 31)
 MOVE = Move(
     account="70010001",
@@ -45,14 +47,16 @@ OLD = Account(
     notes=(),
 )
 NEW = Property("P1013", "13 Invented Lane, Exampleton", ())
+REQUEST = Request("CA00001", PERSON, "Open", None, (), ())
+CLOSED = replace(REQUEST, status="Closed")
 
 END, END_DISCOUNT = "end the old account", "end the discount on the old account"
 OPEN, DISCOUNT = "open the new account", "put the discount on the new account"
 NOTES, CLOSE = "put a note on both accounts", "close the request"
 
 
-def lives_there(people: str, last_day: date | None) -> Property:
-    return replace(NEW, tenancies=(Tenancy("70010099", people, date(2024, 4, 1), last_day),))
+def lives_there(people: str, last_day: date | None, since: date = date(2024, 4, 1)) -> Property:
+    return replace(NEW, tenancies=(Tenancy("70010099", people, since, last_day),))
 
 
 @pytest.mark.parametrize(
@@ -65,11 +69,34 @@ def lives_there(people: str, last_day: date | None) -> Property:
         ({"moves_on": date(2026, 6, 10)}, {}, NEW, "the move is 21 working days ahead"),
         ({}, {}, lives_there("Mx Test Bay", None), "account 70010099 is open at the new property"),
         ({}, {}, lives_there("Mx Test Bay", MOVES), "account 70010099 is open at the new property"),
+        ({}, {}, lives_there("Mx Test Bay", None, MOVES), "account 70010099 is open at the new property"),
+        ({}, {}, lives_there(PERSON, None), "account 70010099 is open at the new property"),
+        ({}, {}, lives_there(PERSON, MOVES), "account 70010099 is open at the new property"),
+        ({}, {}, lives_there(PERSON, None, MOVES + ONE_DAY), "account 70010099 is open at the new property"),
     ],
 )
 def test_a_person_decides(move: Any, old: Any, new: Property, words: str) -> None:
     with pytest.raises(BusinessException, match=words):
-        check_rules(MOVE.model_copy(update=move), replace(OLD, **old), new)
+        check_rules(MOVE.model_copy(update=move), replace(OLD, **old), new, REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "request_now", "words"),
+    [
+        ({}, NEW, replace(REQUEST, person="Mx Test Bay"), "the request is another person's"),
+        (
+            {"last_day": LAST_DAY},
+            lives_there(PERSON, None, MOVES),
+            replace(CLOSED, person="Mx Test Bay"),
+            "the request is another person's",
+        ),
+        ({}, NEW, CLOSED, "the request is closed already"),
+        ({"last_day": LAST_DAY}, NEW, CLOSED, "the request is closed already"),
+    ],
+)
+def test_a_person_looks_at_the_request(old: Any, new: Property, request_now: Request, words: str) -> None:
+    with pytest.raises(BusinessException, match=words):
+        check_rules(MOVE, replace(OLD, **old), new, request_now)
 
 
 @pytest.mark.parametrize(
@@ -80,11 +107,16 @@ def test_a_person_decides(move: Any, old: Any, new: Property, words: str) -> Non
         ({"moves_on": date(2026, 6, 9)}, {}, NEW),
         ({"moves_on": date(2026, 4, 1)}, {}, NEW),
         ({}, {}, lives_there("Mx Test Bay", LAST_DAY)),
-        ({}, {}, lives_there(PERSON, None)),
+        ({}, {}, lives_there(PERSON, None, MOVES)),
+        ({}, {}, lives_there(PERSON, LAST_DAY)),
     ],
 )
 def test_the_robot_goes_on(move: Any, old: Any, new: Property) -> None:
-    check_rules(MOVE.model_copy(update=move), replace(OLD, **old), new)
+    check_rules(MOVE.model_copy(update=move), replace(OLD, **old), new, REQUEST)
+
+
+def test_a_request_that_was_closed_after_the_changes_stops_nothing() -> None:
+    check_rules(MOVE, replace(OLD, last_day=LAST_DAY), lives_there(PERSON, None, MOVES), CLOSED)
 
 
 @dataclass
@@ -173,12 +205,18 @@ def bot_settings(council: Council) -> Mapping[str, Mapping[str, str]]:
     }
 
 
-@faults.every(faults.FIRST_CHANGE)
+CHANGES = (END, END_DISCOUNT, OPEN, DISCOUNT, NOTES, CLOSE)
+
+
+@faults.at_each(
+    [
+        *(kind(faults.FIRST_CHANGE) for kind in faults.EVERY),
+        *(faults.ResponseLost(change) for change in CHANGES[1:]),
+    ]
+)
 def test_a_move_is_made_once_and_in_order_whatever_happens(work: Work, council: Council) -> None:
     move = council.move()
-    work(move_account, move).should_be_done().should_have_changed(
-        END, END_DISCOUNT, OPEN, DISCOUNT, NOTES, CLOSE
-    )
+    work(move_account, move).should_be_done().should_have_changed(*CHANGES)
     assert council.done_by_robots(move) == ["end", "discount-end", "open", "discount", "note", "note"]
     assert council.judge(move, "done") == []
 
@@ -208,6 +246,25 @@ def test_benefits_on_the_account_are_for_a_person_before_anything_is_changed(
     move = council.move(reduction="11.40")
     work(move_account, move).should_need_a_person("benefits").should_have_changed_nothing()
     assert council.judge(move, "escalated") == []
+
+
+def test_another_persons_request_is_not_closed_and_nothing_else_is_changed(
+    work: Work, council: Council
+) -> None:
+    move, other = council.move(), council.move()
+    mixed_up = move.model_copy(update={"request": other.request})
+    refused = work(move_account, mixed_up).should_need_a_person("the request is another person's")
+    refused.should_have_changed_nothing()
+    assert council.judge(move, "escalated") == council.judge(other, "escalated") == []
+
+
+def test_a_move_that_was_made_is_found_made_though_its_request_is_closed(
+    work: Work, council: Council
+) -> None:
+    move = council.move()
+    work(move_account, move).should_be_done()
+    again = work(move_account, move).should_be_done().should_have_changed_nothing()
+    again.should_have_found(*CHANGES)
 
 
 def test_what_was_done_stays_when_the_system_refuses_a_later_change(work: Work, council: Council) -> None:

@@ -1,6 +1,7 @@
 """New starters: each rule with a case that meets it and one that just does not, and the faults."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from casehand import Account, BusinessException
 from casehand.bots.services import Message, Request, ServicesBot, Task
+from casehand.fixtures.services import documents
 from casehand.fixtures.services.seed import starter
 from casehand.fixtures.services.server import ServicesServer
 from casehand.testing import Work, faults
@@ -56,6 +58,35 @@ def test_the_robot_answers(starts: date, tasks: tuple[Task, ...]) -> None:
     check_rules(request(starts, tasks), QUESTION)
 
 
+OTHER = Message(1, "Question", "Mx Manager Ash", ASKED, "Who has the key?")
+REPLY = Message(2, "Answer", "Mx Colleague", ASKED, "The caretaker.")
+
+
+@pytest.mark.parametrize(
+    "thread",
+    [
+        (OTHER, QUESTION._replace(number=2)),
+        (QUESTION, OTHER._replace(number=2)),
+        (OTHER, REPLY, OTHER._replace(number=3), QUESTION._replace(number=4)),
+    ],
+)
+def test_a_person_answers_where_something_else_is_asked_as_well(thread: tuple[Message, ...]) -> None:
+    asked = next(one for one in thread if one.kind == "Progress?")
+    with pytest.raises(BusinessException, match="something else than the progress is asked as well"):
+        check_rules(replace(request(), thread=thread), asked)
+
+
+@pytest.mark.parametrize(
+    "thread",
+    [
+        (OTHER, REPLY, QUESTION._replace(number=3)),
+        (QUESTION, QUESTION._replace(number=2)),
+    ],
+)
+def test_the_robot_answers_where_nothing_else_is_open(thread: tuple[Message, ...]) -> None:
+    check_rules(replace(request(), thread=thread), thread[-1])
+
+
 def test_the_answer_says_how_far_it_is() -> None:
     said = progress_of(request())
     assert said == "1 of 3 are ready. Still to come: building pass (begun), payroll (not begun)."
@@ -73,9 +104,18 @@ def test_a_question_is_answered_by_what_anybody_says_after_it() -> None:
     assert not is_answered(asked_again, 3)
 
 
+def asking_twice(number: int) -> documents.Request:
+    """A request with an open question of each kind."""
+    request = starter(number, asks="Question")
+    (first,) = request.messages
+    return request.model_copy(
+        update={"messages": (first, first.model_copy(update={"number": 2, "kind": "Progress?"}))}
+    )
+
+
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicesServer]:
-    documents = [
+    given = [
         starter(1, asks="Progress?"),
         starter(2),
         starter(3, asks="Question"),
@@ -83,8 +123,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServicesServe
         starter(5, asks="Progress?", starts=date(2026, 5, 13)),
         starter(6, asks="Progress?").model_copy(update={"status": "Closed"}),
         *(starter(number, asks="Progress?") for number in range(7, 20)),
+        asking_twice(20),
     ]
-    with ServicesServer(tmp_path_factory.mktemp("starters") / "services", documents) as server:
+    with ServicesServer(tmp_path_factory.mktemp("starters") / "services", given) as server:
         yield server
 
 
@@ -129,7 +170,12 @@ def test_a_question_is_answered_once_whatever_happens(work: Work, question: Open
 
 @pytest.mark.parametrize(
     ("question", "words"),
-    [("NS00003-1", "something else than the progress"), ("NS00004-1", "2 working days away")],
+    [
+        ("NS00003-1", "something else than the progress"),
+        ("NS00004-1", "2 working days away"),
+        ("NS00020-1", "something else than the progress is asked"),
+        ("NS00020-2", "something else than the progress is asked as well"),
+    ],
 )
 def test_a_question_for_a_person_is_left_to_one(work: Work, question: str, words: str) -> None:
     work(answer_question, {"question": question}).should_need_a_person(words).should_have_changed_nothing()

@@ -41,9 +41,11 @@ AWARD = Award(
     allowance=Decimal("95.00"),
     spare_bedrooms=0,
     non_dependant_deduction=Decimal("0.00"),
+    paid_up_to=None,
     last_day=None,
     payments=(),
 )
+PAID_AHEAD, CREDITED = "HB400101", "HB400102"
 RUN_ON = Payment(STARTS, date(2026, 6, 21), Decimal("100.00"), "Landlord")
 
 
@@ -54,6 +56,7 @@ RUN_ON = Payment(STARTS, date(2026, 6, 21), Decimal("100.00"), "Landlord")
         ({"accommodation": "Temporary"}, {}, "the accommodation is temporary: the award goes on"),
         ({"partner": "Mx Partner Ash"}, {}, "the claim is a joint one"),
         ({"status": "Ended", "last_day": date(2026, 6, 6)}, {}, "has ended already, on 06/06/2026"),
+        ({"paid_up_to": STARTS}, {}, "there would be an overpayment: paid up to 08/06/2026"),
         ({"status": "Suspended"}, {}, "the claim is suspended"),
         ({"status": "Ended"}, {}, "the claim is ended"),
         ({}, {"address": "11 Nowhere Street, Exampleton"}, "the address on the notice is not the claim's"),
@@ -71,7 +74,9 @@ def test_a_person_decides(award: Any, notice: Any, words: str) -> None:
     ("award", "notice"),
     [
         ({}, {}),
+        ({"paid_up_to": LAST_DAY}, {}),
         ({"status": "Ended", "last_day": LAST_DAY}, {}),
+        ({"status": "Ended", "last_day": LAST_DAY, "paid_up_to": STARTS}, {}),
         ({"status": "Ended", "last_day": LAST_DAY, "payments": (RUN_ON,)}, {}),
         ({}, {"address": "1  nowhere street Exampleton"}),
         ({}, {"address": "5 Elsewhere Road, Exampleton", "moved": True}),
@@ -125,6 +130,9 @@ def test_the_run_on_is_at_the_maximum_whatever_income_took(award: Any, weekly: s
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeServer]:
     claims = [ordinary_claim(f"HB{number:06}") for number in range(400001, 400041)]
+    claims.append(replace(ordinary_claim(PAID_AHEAD), paid_up_to=STARTS))
+    # Charges that are a credit make the maximum more than the rent, which the system does not pay.
+    claims.append(replace(ordinary_claim(CREDITED), ineligible_charges=Decimal("-0.01")))
     with PracticeServer(tmp_path_factory.mktemp("stop") / "practice", claims, Options(pieces=0)) as server:
         yield server
 
@@ -152,7 +160,7 @@ def notice(practice: PracticeServer, tmp_path: Path) -> StopNotice:
     return StopNotice(claim=claim.reference, claimant=claim.claimant, address=claim.address, starts=STARTS)
 
 
-@faults.every()
+@faults.every(faults.BEGIN, "end the award", "pay two more weeks")
 def test_an_award_is_ended_and_the_run_on_paid_once_whatever_happens(work: Work, notice: StopNotice) -> None:
     work(stop_award, notice).should_be_done(last_day=LAST_DAY).should_have_changed(
         "end the award", "pay two more weeks"
@@ -182,8 +190,22 @@ def test_mischief_of_the_system_is_met(
     assert [one for one in kinds if one != "contact"] == ["award-end", "payment"]
 
 
-def test_what_the_system_refuses_is_for_a_person_in_its_own_words_and_what_was_done_stays_visible(
-    work: Work, notice: StopNotice
-) -> None:
+def notice_about(reference: str) -> StopNotice:
+    claim = ordinary_claim(reference)
+    return StopNotice(claim=reference, claimant=claim.claimant, address=claim.address, starts=STARTS)
+
+
+def test_an_award_that_is_paid_beyond_its_end_is_for_a_person_before_anything_is_changed(work: Work) -> None:
+    paid_ahead = work(stop_award, notice_about(PAID_AHEAD))
+    paid_ahead.should_need_a_person("an overpayment: paid up to 08/06/2026").should_have_changed_nothing()
+
+
+def test_what_the_system_refuses_is_for_a_person_in_its_own_words(work: Work, notice: StopNotice) -> None:
     early = notice.model_copy(update={"starts": date(2020, 1, 6)})
-    work(stop_award, early).should_need_a_person("Last day is before the award began")
+    refused = work(stop_award, early).should_need_a_person("Last day is before the award began")
+    refused.should_have_changed_nothing()
+
+
+def test_what_was_done_stays_visible_when_the_system_refuses_the_payment(work: Work) -> None:
+    refused = work(stop_award, notice_about(CREDITED))
+    refused.should_need_a_person("Weekly amount is above the rent").should_have_changed("end the award")

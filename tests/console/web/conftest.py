@@ -16,6 +16,7 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 from samples import WORKFLOWS, Clock, Made, fill
+from timetable import PLANNED
 
 from casehand.console.person import Person
 from casehand.console.rights import EVERY, Role
@@ -99,7 +100,7 @@ def serving(ledger: Ledger, clock: Clock, made: Made, **given: Any) -> Iterator[
         # As the console's own socket is: see `server.py`.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         console = ConsoleSettings(**{"port": listening.getsockname()[1], **given})
-        site = Site(ledger, WORKFLOWS, load_settings(), console, lambda: None)
+        site = Site(ledger, WORKFLOWS, load_settings(), console, lambda: None, PLANNED)
         app = application(site)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on"

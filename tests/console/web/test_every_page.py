@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 from samples import RENT, Made
+from timetable import go_wrong
 
 from casehand.console.rights import Role
 from casehand.queue.ledger import Ledger
@@ -154,6 +155,12 @@ PAGES = (
     Shown("hand-in-wrong", "/batches/new", goes=_press("Look the file over")),
     Shown("hand-in-preview", "/batches/new", goes=lambda page: _send(page)),
     Shown("hand-in-gone", "/batches/new/1-00000000000000000000000000000000"),
+    Shown("schedules", "/schedules", befalls=go_wrong),
+    Shown("schedules-viewer", "/schedules", Role.VIEWER, befalls=go_wrong),
+    Shown("schedules-not-run", "/schedules", Role.DEVELOPER),
+    Shown("schedules-none", "/schedules", workflows=("nothing/here",)),
+    Shown("home-schedules-wrong", "/", befalls=go_wrong),
+    Shown("pause-a-schedule", "/pausing/new?kind=schedule&name=nightly-rents", befalls=go_wrong),
     Shown("pausing", "/pausing"),
     Shown("pausing-viewer", "/pausing", Role.VIEWER),
     Shown("pause-a-bot", "/pausing/new?kind=bot", goes=_press("Pause a bot")),

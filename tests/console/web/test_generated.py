@@ -195,6 +195,8 @@ FIELDS = (
         "bot",
         "not_before",
         "file",
+        "schedule",
+        "at",
     ),
     *(
         "_do",
@@ -241,7 +243,11 @@ def test_all_that_is_looked_for_in_vain_is_shown_to_those_who_may_see_it(served:
     """Else nothing would be found however much was shown to the wrong people."""
     with staged(served, "viewer") as one:
         cases = [*one.made.cases.values(), "PP-2026-0003"]
-        paths = ["/batches", *(f"/{page}/{case}" for page in ("cases", "escalations") for case in cases)]
+        paths = [
+            "/batches",
+            "/schedules",
+            *(f"/{page}/{case}" for page in ("cases", "escalations") for case in cases),
+        ]
         shown = b"".join(_read(one, path) for path in paths).decode()
     assert not [secret for secret in (*SECRETS, *ELSEWHERE) if secret not in shown]
 
