@@ -51,10 +51,6 @@ class WorkingCalendar:
         place = number - 1 if number > 0 else number
         return days[place] if number and -len(days) <= place < len(days) else None
 
-    def place_in_month(self, day: date) -> int:
-        """How many working days of its month there are up to and with that day."""
-        return sum(map(self.is_working_day, (day.replace(day=one) for one in range(1, day.day + 1))))
-
     def add_working_days(self, day: date, number: int) -> date:
         """The working day that is so many after `day`, which does not count itself; before it, when negative.
 
@@ -78,15 +74,6 @@ class WorkingCalendar:
         return sum(
             self.is_working_day(first + timedelta(days=ahead)) for ahead in range(1, (last - first).days + 1)
         )
-
-    def next_working_moment(self, at: datetime, opens: time = time(), closes: time = time.max) -> datetime:
-        """`at`, or the next moment that is on a working day, not before `opens` and not after `closes`; in UTC."""
-        day = at.astimezone(self.zone).date()
-        while True:
-            day = self.working_day_from(day)
-            if at <= self.moment(day, closes):
-                return max(at, self.moment(day, opens)).astimezone(UTC)
-            day += ONE_DAY
 
     def moment(self, day: date, clock: time) -> datetime:
         """When a clock on the wall shows that time on that day, in UTC.

@@ -10,7 +10,7 @@ from casehand.queue import schema
 from casehand.queue.breaker import OpenBreaker, open_breakers
 from casehand.queue.ledger import Ledger
 from casehand.queue.pauses import Pause, PauseKind, all_pauses
-from casehand.queue.runs import RunLine, unseen
+from casehand.queue.runs import GoneWrong, gone_wrong
 from casehand.queue.schedules import RunState
 
 Batches = schema.batches.c
@@ -47,7 +47,7 @@ def notices(
     standing = [
         *(_of_pause(pause) for pause in all_pauses(ledger)),
         *(_of_breaker(breaker) for breaker in open_breakers(ledger)),
-        *(_of_runs(found) for found in _by_schedule(unseen(ledger))),
+        *(_of_runs(wrong) for wrong in gone_wrong(ledger)),
     ]
     found = [notice for notice in standing if concerned is None or notice.subject in concerned]
     return sorted(found, key=lambda notice: (notice.opened_at, notice.subject))
@@ -66,16 +66,9 @@ def _of_breaker(breaker: OpenBreaker) -> Notice:
     return Notice(f"bot {breaker.bot}", reason, breaker.opened_at)
 
 
-def _by_schedule(found: list[RunLine]) -> list[list[RunLine]]:
-    return [
-        [one for one in found if one.schedule == name] for name in sorted({one.schedule for one in found})
-    ]
-
-
-def _of_runs(found: list[RunLine]) -> Notice:
-    """Of the runs of one schedule that went wrong: the latest says why."""
-    last = found[-1]
-    often = f"{len(found)} times, at last" if len(found) > 1 else "the last time"
+def _of_runs(wrong: GoneWrong) -> Notice:
+    last = wrong.last
+    often = f"{wrong.number} times, at last" if wrong.number > 1 else "the last time"
     what = "failed" if last.state is RunState.FAILED else "did not hand in all there was"
     reason = f"{what} {often} ({last.said}): `casehand schedule seen {last.schedule}` says that it is known"
     return Notice(f"{PauseKind.SCHEDULE} {last.schedule}", reason, last.ended_at or last.at)

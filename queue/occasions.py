@@ -13,7 +13,6 @@ from sqlalchemy import (
     Row,
     Select,
     String,
-    TextClause,
     and_,
     case,
     cast,
@@ -22,12 +21,11 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    text,
 )
 
 from casehand.queue import schema
 from casehand.queue.pauses import PauseKind
-from casehand.queue.runs import without_names
+from casehand.queue.runs import UNSEEN, without_names
 from casehand.queue.state import OPEN, State
 
 Batches = schema.batches.c
@@ -132,7 +130,7 @@ def still_stands(past: datetime) -> ColumnElement[bool]:
     waits = exists().where(Escalations.id == escalation, Escalations.settled_at.is_(None))
     paused = exists().where(Pauses.kind == PauseKind.BOT, Pauses.paused_at == Told.since)
     failing = exists().where(Breakers.opened_at == Told.since)
-    unseen = exists().where(Slots.schedule == Told.subject, Slots.ended_at == Told.since, *_unseen())
+    unseen = exists().where(Slots.schedule == Told.subject, Slots.ended_at == Told.since, UNSEEN)
     stopped = exists().where(
         Pauses.name == Batches.id, Batches.id == Told.subject, Batches.stopped_at == Told.since, _HAS_STOPPED
     )
@@ -236,7 +234,7 @@ def _paused(connection: Connection, receiver: str, workflows: Workflows) -> list
 
 def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int) -> list[Occasion]:
     query = select(schema.schedule_slots).where(
-        *_unseen(),
+        UNSEEN,
         *_of(Slots.workflow, workflows),
         ~_told(What.RUN, receiver, Slots.schedule, Slots.ended_at),
     )
@@ -252,11 +250,6 @@ def _runs(connection: Connection, receiver: str, workflows: Workflows, most: int
         )
         for row in rows
     ]
-
-
-def _unseen() -> list[TextClause]:
-    # Word for word the condition of the partial index, which SQLite then uses.
-    return [text(schema.UNSEEN_SLOTS)]
 
 
 def _stopped(connection: Connection, receiver: str, workflows: Workflows) -> list[Occasion]:

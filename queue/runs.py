@@ -40,6 +40,10 @@ LONGEST_SAID = 500
 
 _QUOTED = re.compile("“[^”]*(”|$)")
 
+# Word for word the condition of the partial index, which SQLite then uses.
+UNSEEN = text(schema.UNSEEN_SLOTS)
+"""The SQL condition that a run went wrong, and nobody has said that he knows of it."""
+
 NOT_SEEN = {"concerns": False, "seen_at": None, "seen_by": None}
 
 
@@ -210,7 +214,7 @@ def note_seen(ledger: Ledger, schedule: str, by: str, until: datetime | None = N
         now = ledger.clock()
         seen = connection.execute(
             update(schema.schedule_slots)
-            .where(Slots.schedule == schedule, *_waits_for_a_person(), *shown)
+            .where(Slots.schedule == schedule, UNSEEN, *shown)
             .values(seen_at=now, seen_by=by)
         )
         if seen.rowcount:
@@ -237,24 +241,18 @@ def run_at(ledger: Ledger, schedule: str, at: datetime) -> RunLine | None:
     return found[0] if found else None
 
 
-def unseen(ledger: Ledger, workflows: Collection[str] | None = None) -> list[RunLine]:
-    """The runs that went wrong and that nobody has said he knows of, oldest first."""
-    query = select(schema.schedule_slots).where(*_waits_for_a_person(), *_of(workflows))
-    return _lines(ledger, query.order_by(Slots.schedule, Slots.at))
-
-
 def count_unseen(ledger: Ledger, workflows: Collection[str] | None = None) -> int:
-    """How many those are."""
+    """How many runs went wrong that nobody has said he knows of."""
     query = select(func.count()).select_from(schema.schedule_slots)
     with ledger.reading() as connection:
-        return connection.execute(query.where(*_waits_for_a_person(), *_of(workflows))).scalar_one()
+        return connection.execute(query.where(UNSEEN, *_of(workflows))).scalar_one()
 
 
 def gone_wrong(
     ledger: Ledger, workflows: Collection[str] | None = None, limit: int | None = None
 ) -> list[GoneWrong]:
     """The same by schedule, in the order of their names: one that fails every minute is one thing to know."""
-    wrong: list[ColumnElement[bool] | TextClause] = [*_waits_for_a_person(), *_of(workflows)]
+    wrong = [UNSEEN, *_of(workflows)]
     query = select(Slots.schedule, func.count().label("number"), func.max(Slots.ended_at).label("until"))
     grouped = query.where(*wrong).group_by(Slots.schedule).order_by(Slots.schedule).limit(limit)
     with ledger.reading() as connection:
@@ -270,7 +268,7 @@ def gone_wrong(
 
 def workflows_gone_wrong(ledger: Ledger, schedule: str) -> set[str]:
     """The workflows that they were for."""
-    query = select(Slots.workflow).distinct().where(Slots.schedule == schedule, *_waits_for_a_person())
+    query = select(Slots.workflow).distinct().where(Slots.schedule == schedule, UNSEEN)
     with ledger.reading() as connection:
         return set(connection.execute(query).scalars())
 
@@ -376,11 +374,6 @@ def _is(run: Run) -> Sequence[ColumnElement[bool]]:
         Slots.holder == run.holder,
         Slots.tries == run.tries,
     )
-
-
-def _waits_for_a_person() -> Sequence[TextClause]:
-    # Word for word the condition of the partial index, which SQLite then uses.
-    return (text(schema.UNSEEN_SLOTS),)
 
 
 def _of(workflows: Collection[str] | None) -> Sequence[ColumnElement[bool]]:

@@ -1,7 +1,7 @@
 """The working calendar: bank holidays of three nations, own closed days, and reckoning in working days."""
 
 import os
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -103,27 +103,8 @@ def test_the_working_days_of_a_month_are_numbered_without_a_gap(calendar: Workin
     ]
 
     assert [calendar.nth_of_month(day.year, day.month, place + 1) for place in range(len(days))] == days
-    assert [calendar.place_in_month(one) for one in days] == list(range(1, len(days) + 1))
     assert calendar.nth_of_month(day.year, day.month, len(days) + 1) is None
     assert calendar.nth_of_month(day.year, day.month, -1) == (days[-1] if days else None)
-
-
-@several
-@given(CALENDARS, MOMENTS, st.times(), st.times())
-def test_the_next_working_moment_is_the_first_there_is(
-    calendar: WorkingCalendar, at: datetime, one: time, other: time
-) -> None:
-    opens, closes = sorted((one.replace(tzinfo=None), other.replace(tzinfo=None)))
-    found = calendar.next_working_moment(at, opens, closes)
-    day = found.astimezone(calendar.zone).date()
-
-    assert found >= at
-    assert calendar.is_working_day(day)
-    assert calendar.moment(day, opens) <= found <= calendar.moment(day, closes)
-    before = at.astimezone(calendar.zone).date()
-    while before < day:
-        assert not calendar.is_working_day(before) or calendar.moment(before, closes) < at
-        before += ONE_DAY
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,8 @@ OF_SLOTS: dict[str, tuple[Look, str]] = {
     "the next to be run": (lambda ledger: runs.take(ledger, EVERY_MINUTE, "a scheduler"), OPEN),
     "when it is to be run": (lambda ledger: runs.tries_again_at(ledger, EVERY_MINUTE), OPEN),
     "what has come": (lambda ledger: schedules.write_due(ledger, EVERY_MINUTE, asked=True), OPEN),
-    "what went wrong": (runs.unseen, UNSEEN),
+    "what went wrong": (runs.gone_wrong, UNSEEN),
+    "how much went wrong": (runs.count_unseen, UNSEEN),
     "what went wrong and is known": (lambda ledger: runs.note_seen(ledger, "every-minute", "a"), UNSEEN),
     "what is to be told": (lambda ledger: _untold_runs(ledger), UNSEEN),
 }

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from sqlalchemy import func, select, update
+from went_wrong import unseen
 
 from casehand.exceptions import CasehandError
 from casehand.queue import pauses, runs, schedules, schema
@@ -103,7 +104,7 @@ def test_a_years_absence_is_made_up_for_up_to_a_bound_which_a_person_is_told(
     write_due(ledger, plan)
 
     assert len(work_off(ledger, plan)) == MOST_MISSED
-    (left_out,) = runs.unseen(ledger)
+    (left_out,) = unseen(ledger)
     assert left_out.state is RunState.SKIPPED
     assert "more than 100 runs were missed" in str(left_out.said)
 
@@ -138,7 +139,7 @@ def test_a_slot_that_kills_whoever_takes_it_is_put_in_front_of_a_person_and_stop
         kept(seconds=LEASE.total_seconds() + 1)
     assert runs.take(ledger, NIGHTLY, "a") is None
 
-    (failed,) = runs.unseen(ledger)
+    (failed,) = unseen(ledger)
     assert (failed.state, failed.tries) == (RunState.FAILED, MOST_TRIES)
     kept(days=1)
     write_due(ledger, NIGHTLY)
@@ -153,16 +154,16 @@ def test_a_failed_run_is_for_a_person_until_he_has_said_so_and_may_be_run_again(
     run = runs.take(ledger, NIGHTLY, "a")
     assert run is not None
     runs.end(ledger, run, Ended(RunState.FAILED, "rents.csv does not exist"))
-    assert [one.said for one in runs.unseen(ledger)] == ["rents.csv does not exist"]
-    assert runs.unseen(ledger, ["another/workflow"]) == []
+    assert [one.said for one in unseen(ledger)] == ["rents.csv does not exist"]
+    assert unseen(ledger, ["another/workflow"]) == []
 
     assert runs.note_seen(ledger, NIGHTLY.name, "a person") == 1
-    assert runs.unseen(ledger) == []
+    assert unseen(ledger) == []
     runs.run_again(ledger, NIGHTLY.name, run.at, "a person")
     again = runs.take(ledger, NIGHTLY, "b")
     assert again is not None
     runs.end(ledger, again, Ended(RunState.FAILED, "rents.csv is empty"))
-    assert [one.said for one in runs.unseen(ledger)] == ["rents.csv is empty"]
+    assert [one.said for one in unseen(ledger)] == ["rents.csv is empty"]
     with pytest.raises(CasehandError, match="neither failed nor was skipped"):
         runs.run_again(ledger, NIGHTLY.name, run.at + timedelta(days=9), "a person")
     with ledger.reading() as connection:
@@ -198,7 +199,7 @@ def test_what_went_wrong_is_told_by_schedule_and_known_as_far_as_it_was_shown(
 
     before = ledger.clock() - timedelta(hours=1)
     assert runs.note_seen(ledger, NIGHTLY.name, "a person", before) == 2
-    assert [one.said for one in runs.unseen(ledger, [WORKFLOW])] == ["the file is cut off"]
+    assert [one.said for one in unseen(ledger, [WORKFLOW])] == ["the file is cut off"]
     assert runs.note_seen(ledger, NIGHTLY.name, "a person", before) == 0
     assert runs.note_seen(ledger, NIGHTLY.name, "a person") == 1
 
@@ -210,7 +211,7 @@ def test_rows_that_were_not_taken_in_are_for_a_person_too(ledger: Ledger, kept: 
     assert run is not None
     runs.end(ledger, run, Ended(RunState.DONE, "1 case taken in, 2 rows rejected", 1, 2, ("b",)))
 
-    (line,) = runs.unseen(ledger)
+    (line,) = unseen(ledger)
     assert (line.state, line.rejected, line.batches) == (RunState.DONE, 2, ["b"])
 
 

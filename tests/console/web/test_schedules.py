@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from samples import PERMIT, RENT, hostile
 from sqlalchemy import event, insert
 from timetable import DAILY, MISSING, NIGHTLY, OVER, PLANNED, SLOT, go_wrong, run
+from went_wrong import unseen
 
 from casehand.console.office import Office
 from casehand.console.rights import Role
@@ -136,7 +137,7 @@ def test_a_person_says_that_he_knows_of_it(page_for: PageFor, served: Any, scrip
     expect(wrong(page, NIGHTLY)).to_have_count(0)
     expect(wrong(page, DAILY)).to_have_count(1)
     assert entries(served, NIGHTLY)[0] == (ME, "failed runs seen")
-    assert [one.schedule for one in runs.unseen(served.ledger)] == [DAILY]
+    assert [one.schedule for one in unseen(served.ledger)] == [DAILY]
     wrong(page, DAILY).get_by_role("button", name="I know of it").click()
     expect(page.get_by_role("heading", name="Went wrong")).to_have_count(0)
     page.goto("/")
@@ -164,7 +165,7 @@ def test_what_failed_is_run_again_when_a_scheduler_next_looks(
     assert wrong(page, NIGHTLY).get_by_role("cell").nth(2).inner_text() == "1"
     region.get_by_role("button", name="Run it again").click()
     expect(page.get_by_role("alert")).to_contain_text("It is to be run again")
-    assert runs.unseen(served.ledger)[0].schedule == DAILY
+    assert unseen(served.ledger)[0].schedule == DAILY
 
 
 def test_both_are_done_by_keyboard_alone(page_for: PageFor, served: Any, tab_to: Callable[..., None]) -> None:
@@ -225,10 +226,10 @@ def test_what_went_wrong_since_the_page_was_shown_is_not_known(
     client = client_for(somebody("supervisor"))
     answer = client.post("/schedules/seen", data={"schedule": NIGHTLY, "until": shown})
     assert answer.headers["location"] == "/schedules?said=seen"
-    assert len(runs.unseen(served.ledger)) == 1
+    assert len(unseen(served.ledger)) == 1
     again = client.post("/schedules/seen", data={"schedule": NIGHTLY, "until": shown})
     assert again.headers["location"] == "/schedules?said=seen-already"
-    assert len(runs.unseen(served.ledger)) == 1
+    assert len(unseen(served.ledger)) == 1
 
 
 def test_what_is_said_twice_is_done_once(client_for: ClientFor, served: Any, somebody: Any) -> None:
@@ -259,7 +260,7 @@ def test_others_look_and_may_do_nothing(
         data = {"schedule": NIGHTLY, "at": SLOT, "until": UNTIL}
         assert client.post(path, data=data).status_code == 403, path
     assert entries(served, NIGHTLY) == before
-    assert len(runs.unseen(served.ledger)) == 3
+    assert len(unseen(served.ledger)) == 3
 
 
 def test_a_supervisor_of_one_workflow_sees_and_does_nothing_of_another(
@@ -277,7 +278,7 @@ def test_a_supervisor_of_one_workflow_sees_and_does_nothing_of_another(
         assert answer.status_code == 404, path
         assert RENT not in answer.text
     assert client.post("/schedules/seen", data={"schedule": DAILY, "until": UNTIL}).status_code == 303
-    assert [one.schedule for one in runs.unseen(served.ledger)] == [NIGHTLY, NIGHTLY]
+    assert [one.schedule for one in unseen(served.ledger)] == [NIGHTLY, NIGHTLY]
 
 
 def test_who_may_act_for_one_workflow_and_look_at_another_acts_for_the_one(
@@ -307,7 +308,7 @@ def test_what_a_schedule_that_is_kept_no_more_left_behind_is_shown_and_known(
     finds_nothing(page)
     row.get_by_role("button", name="I know of it").click()
     expect(page.get_by_role("alert")).to_contain_text("Noted")
-    assert runs.unseen(served.ledger) == []
+    assert unseen(served.ledger) == []
 
 
 def test_whatever_a_name_and_a_reason_hold_is_text(
@@ -353,7 +354,7 @@ def test_what_no_button_sends_is_refused_and_changes_nothing(
         assert answer.status_code == 400, path
         assert "It is not said which run" in answer.text
         assert client.post(path, data={"schedule": f"n\0{text}", field: SLOT}).status_code == 404
-    assert len(runs.unseen(served.ledger)) == 3
+    assert len(unseen(served.ledger)) == 3
 
 
 def test_where_nothing_comes_it_says_so(client_for: ClientFor, somebody: Any) -> None:
