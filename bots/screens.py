@@ -14,6 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import unquote, urlsplit
 
+from casehand.bots.call import (
+    call_in,
+    frame_of,
+    label_of,
+    locator_of,
+    method_of,
+    quoted,
+    render,
+    render_pair,
+    texts_in,
+    texts_of,
+    window_of,
+    within_frame,
+)
 from casehand.bots.names import GAP, NAME, WORD
 from casehand.bots.personal import patterned
 
@@ -121,10 +135,10 @@ def _pages(events: Iterable[Event]) -> Iterator[_Page]:
                     yield now
                     now = None
             case Did(code):
-                call, opened = _call_in(code)
+                call, opened = call_in(code)
                 if call is None:
                     continue
-                window = _subject(call)
+                window = window_of(call)
                 if now is None or now.window != window:
                     if now is not None:
                         yield now
@@ -141,34 +155,6 @@ def _window(number: int) -> str:
     return f"page{number or ''}"
 
 
-def _call_in(code: str) -> tuple[ast.Call | None, str]:
-    """The call that a recorded statement makes, and the window that it opens; none where there is nothing to do."""
-    opened = ""
-    for node in ast.walk(ast.parse(textwrap.dedent(code))):
-        if isinstance(node, ast.With) and "expect_popup" in ast.unparse(node.items[0].context_expr):
-            opened = ast.unparse(node.items[0].optional_vars or ast.Name("")).removesuffix("_info")
-    calls = [
-        node.value
-        for node in ast.walk(ast.parse(textwrap.dedent(code)))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    ]
-    # Before the action itself the recorder may say what to do with its dialog.
-    calls = [call for call in calls if _method_of(call) not in ("once", "close")]
-    return (calls[-1] if calls else None), opened
-
-
-def _method_of(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
-
-
-def _subject(node: ast.expr) -> str:
-    """The window that a call begins from."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-            return inner.id
-    return ""
-
-
 class _Method:
     """One method of the bot: what was done on one page."""
 
@@ -180,7 +166,7 @@ class _Method:
         self.lines: list[str] = []
         self.opens = ""
         telling = list(self._telling())
-        self.frame = next((frame for call, _, _ in telling if (frame := _frame_of(_locator(call)))), "")
+        self.frame = next((frame for call, _, _ in telling if (frame := frame_of(locator_of(call)))), "")
         for call, opened, asked in telling:
             self.lines += self._statement(call, opened, asked)
         if any("frame." in line for line in self.lines):
@@ -211,28 +197,30 @@ class _Method:
         done = self.page.done
         for place, (call, opened, asked) in enumerate(done):
             following = done[place + 1][0] if place + 1 < len(done) else None
-            if _method_of(call) == "press" and _texts_of(call) == ["Tab"]:
+            if method_of(call) == "press" and texts_of(call) == ["Tab"]:
                 continue
-            led_in = (
-                following is not None and _method_of(call) == "click" and _method_of(following) != "click"
-            )
-            if led_in and following is not None and ast.dump(_locator(call)) == ast.dump(_locator(following)):
+            led_in = following is not None and method_of(call) == "click" and method_of(following) != "click"
+            if (
+                led_in
+                and following is not None
+                and ast.dump(locator_of(call)) == ast.dump(locator_of(following))
+            ):
                 continue
             yield call, opened, asked
 
     def _statement(self, call: ast.Call, opened: str, asked: list[str]) -> Iterator[str]:
-        method, values = _method_of(call), _texts_of(call)
+        method, values = method_of(call), texts_of(call)
         if method == "goto":
             address = values[0] if values else ""
             yield "# You went there by its address: see whether a link leads there"
             path = urlsplit(address).path.lstrip("/")
             if re.search(r"\d", path) or _place(address) != urlsplit(address).path:
                 yield f"# {HOLDS_A_VALUE}"
-            yield f"self.page.goto(self.url + {_quoted(path)})"
+            yield f"self.page.goto(self.url + {quoted(path)})"
             return
-        locator = self._rendered(_locator(call))
+        locator = self._rendered(locator_of(call))
         given = self._given(call, method, values)
-        yield from (f"# {remark}" for remark in self._remarks(_locator(call)))
+        yield from (f"# {remark}" for remark in self._remarks(locator_of(call)))
         statement = f"{locator}.{method}({given})"
         managers = [f"self.confirming({self._message(text)})" for text in asked]
         if opened:
@@ -247,18 +235,18 @@ class _Method:
     def _given(self, call: ast.Call, method: str, values: list[str]) -> str:
         """What the action is given: what was typed or chosen as an argument, all else as it was."""
         if method in ("fill", "select_option", "set_input_files") and values:
-            return ", ".join(self._argument(method, value, _locator(call)) for value in values[:1]) + (
+            return ", ".join(self._argument(method, value, locator_of(call)) for value in values[:1]) + (
                 "" if len(values) == 1 else f"  # and {len(values) - 1} more were chosen"
             )
         return ", ".join(
-            [_render(argument) for argument in call.args] + [_pair(pair) for pair in call.keywords]
+            [render(argument) for argument in call.args] + [render_pair(pair) for pair in call.keywords]
         )
 
     def _argument(self, method: str, value: str, locator: ast.expr) -> str:
         if value in self.known:
             return self.known[value]
-        label = _label(locator)
-        if re.search(r"passw", label + _render(locator), re.IGNORECASE):
+        label = label_of(locator)
+        if re.search(r"passw", label + render(locator), re.IGNORECASE):
             return "self.account.password.get_secret_value()"
         kind, written = _kind_of(value) if method == "fill" else ("str", "{}")
         if method == "set_input_files":
@@ -277,10 +265,10 @@ class _Method:
 
     def _rendered(self, locator: ast.expr) -> str:
         known = dict(self.known)
-        for text in _texts_in(_within_frame(locator)):
+        for text in texts_in(within_frame(locator)):
             if text in self.earlier:
                 known[text] = self._again(text)
-        written = _render(locator, known)
+        written = render(locator, known)
         if self.frame and written.startswith(f"{self.frame}."):
             return f"frame{written.removeprefix(self.frame)}"
         return re.sub(r"^page\d*", self._start(), written)
@@ -295,16 +283,16 @@ class _Method:
         for value in sorted(self.earlier, key=len, reverse=True):
             if len(value) > 1 and value in text:
                 inner = self._again(value).removeprefix('f"{').removesuffix('}"')
-                return "f" + _quoted(text.replace(value, f"{{{inner}}}"))
-        return _quoted(_before_a_value(text))
+                return "f" + quoted(text.replace(value, f"{{{inner}}}"))
+        return quoted(_before_a_value(text))
 
     def _remarks(self, locator: ast.expr) -> Iterator[str]:
-        written = _render(_within_frame(locator))
+        written = render(within_frame(locator))
         if ".locator(" in written:
             yield FOUND_BY_CODE
         if re.search(r"\.(nth\(|first\b|last\b)", written):
             yield FOUND_BY_PLACE
-        texts = (text for text in _texts_in(_within_frame(locator)) if text not in self.earlier)
+        texts = (text for text in texts_in(within_frame(locator)) if text not in self.earlier)
         if ".locator(" not in written and any(_may_be_of_one_case(text) for text in texts):
             yield HOLDS_A_VALUE
 
@@ -345,89 +333,11 @@ def _is_day(text: str) -> bool:
     return True
 
 
-def _locator(call: ast.Call) -> ast.expr:
-    assert isinstance(call.func, ast.Attribute)  # noqa: S101  as the recorder writes it
-    return call.func.value
-
-
-def _frame_of(locator: ast.expr) -> str:
-    """The frame that a locator is in, or nothing."""
-    node: ast.expr = locator
-    while isinstance(node, ast.Call | ast.Attribute):
-        if isinstance(node, ast.Attribute) and node.attr == "content_frame":
-            return _render(node)
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return ""
-
-
-def _within_frame(locator: ast.expr) -> ast.expr:
-    """The part of a locator that comes after the frame it is in."""
-    frame = _frame_of(locator)
-    return ast.parse(_render(locator).replace(frame, "page", 1), mode="eval").body if frame else locator
-
-
-def _label(locator: ast.expr) -> str:
-    """What a box is called: by its label, or else by how the page names it."""
-    node = _within_frame(locator)
-    while not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-        if not isinstance(node, ast.Attribute):
-            return ""
-        node = node.value
-    named = [_text(pair.value) for pair in node.keywords if pair.arg == "name"]
-    first = [_text(argument) for argument in node.args[:1]]
-    if node.func.attr == "get_by_role":
-        return (named or [""])[0]
-    if node.func.attr == "locator":
-        found = re.search(r"(?:name|id)=\\?[\"']?([\w-]+)|#([\w-]+)", (first or [""])[0])
-        return (found[1] or found[2]) if found else ""
-    if node.func.attr in ("nth", "filter"):
-        return _label(node.func.value)
-    return (first or [""])[0]
-
-
 def _identifier(label: str) -> str:
     name = "_".join(re.findall(r"[a-z0-9]+", label.lower())[:5])
     if not name or name[0].isdigit():
         name = f"value_{name}".rstrip("_")
     return f"{name}_" if keyword.iskeyword(name) or name in ("self", "window", "date") else name
-
-
-def _texts_of(call: ast.Call) -> list[str]:
-    """The texts that an action is given."""
-    given = call.args[0] if call.args else ast.Constant(None)
-    items = given.elts if isinstance(given, ast.List) else [given]
-    return [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-
-
-def _texts_in(node: ast.expr) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-            yield inner.value
-
-
-def _text(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _render(node: ast.expr, known: Mapping[str, str] | None = None) -> str:
-    """An expression as this house writes it, with the arguments in place of texts that were typed."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=inner, attr=name):
-            return f"{_render(inner, known)}.{name}"
-        case ast.Call(func=inner, args=arguments, keywords=pairs):
-            given = [_render(argument, known) for argument in arguments]
-            given += [_pair(pair, known) for pair in pairs]
-            return f"{_render(inner, known)}({', '.join(given)})"
-        case ast.Constant(value=str(text)):
-            return (known or {}).get(text) or _quoted(text)
-        case _:
-            return ast.unparse(node)
-
-
-def _pair(pair: ast.keyword, known: Mapping[str, str] | None = None) -> str:
-    return f"{pair.arg}={_render(pair.value, known)}"
 
 
 def _before_a_value(text: str) -> str:
@@ -447,10 +357,3 @@ def _place(address: str) -> str:
     """The path of an address, without the parts that may be called after somebody: `/person/quentin-specimen`."""
     parts = unquote(urlsplit(address).path).split("/")
     return "/".join("…" if re.search(OF_SEVERAL_WORDS, part) else part for part in parts)
-
-
-def _quoted(text: str) -> str:
-    if '"' in text and "'" not in text:
-        return repr(text)
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

@@ -252,7 +252,7 @@ def gone_wrong(
     ledger: Ledger, workflows: Collection[str] | None = None, limit: int | None = None
 ) -> list[GoneWrong]:
     """The same by schedule, in the order of their names: one that fails every minute is one thing to know."""
-    wrong = [UNSEEN, *_of(workflows)]
+    wrong: list[ColumnElement[bool] | TextClause] = [UNSEEN, *_of(workflows)]
     query = select(Slots.schedule, func.count().label("number"), func.max(Slots.ended_at).label("until"))
     grouped = query.where(*wrong).group_by(Slots.schedule).order_by(Slots.schedule).limit(limit)
     with ledger.reading() as connection:
